@@ -1,0 +1,91 @@
+"""One pure test file, two runtimes.
+
+Every `test_*.py` under tests/firmware/lib and tests/boards is collected twice: by pytest for
+CPython, and by the hook below as `[micropython]` items that run in the real MicroPython. A test
+that fails, dies or is not reached on either fails the run. Such files use plain functions and
+`assert`, `expect.raises` instead of pytest, and nothing that MicroPython lacks. A file whose
+name ends in `_cpython.py` (property tests, other libraries as oracles) runs on CPython only.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+MICROPYTHON = Path(sys.executable).with_name("micropython")
+PURE = (TESTS / "firmware" / "lib", TESTS / "boards")
+_TIME_LIMIT_S = 150
+
+
+def micropython_environment() -> dict[str, str]:
+    path = [".frozen", "firmware", "firmware/lib", "boards/bench", "tests"]
+    places = [p if p.startswith(".") else str(ROOT / p) for p in path]
+    return {**os.environ, "MICROPYPATH": ":".join(places)}
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector):
+    if not any(place in file_path.parents for place in PURE):
+        return None
+    if not file_path.name.startswith("test_") or file_path.name.endswith("_cpython.py"):
+        return None
+    return MicroPythonFile.from_parent(parent, path=file_path, name=file_path.name + "[micropython]")
+
+
+class MicroPythonFile(pytest.File):
+    """A test file as MicroPython sees it. One process runs the whole file, once."""
+
+    _output: str | None = None
+
+    def collect(self):
+        tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                yield MicroPythonTest.from_parent(self, name=node.name)
+
+    def output(self) -> str:
+        if self._output is None:
+            run = subprocess.run(
+                [MICROPYTHON, "-X", "heapsize=32M", TESTS / "run_on_micropython.py", self.path],
+                env=micropython_environment(),
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_TIME_LIMIT_S,
+                check=False,
+            )
+            self._output = run.stdout.decode("utf-8", "replace")
+        return self._output
+
+
+class MicroPythonTest(pytest.Item):
+    parent: MicroPythonFile
+
+    def runtest(self) -> None:
+        output = self.parent.output()
+        lines = output.splitlines()
+        if f"ok {self.name}" in lines:
+            return
+        if f"FAIL {self.name}" in lines:
+            start = lines.index(f"FAIL {self.name}")
+            stop = start + 1
+            while stop < len(lines) and lines[stop].split(" ")[0] not in ("ok", "FAIL", "done"):
+                stop += 1
+            raise MicroPythonFailure("\n".join(lines[start:stop]))
+        raise MicroPythonFailure("not reached on MicroPython; its output ends:\n" + output[-2000:])
+
+    def repr_failure(self, excinfo, style=None):
+        if isinstance(excinfo.value, MicroPythonFailure):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self):
+        return self.path, None, f"{self.name} [micropython]"
+
+
+class MicroPythonFailure(Exception):
+    """A test failed on MicroPython, with what it printed."""
