@@ -1,0 +1,84 @@
+# A unit on MicroPython's unix port: its buses are pty's and a socket, its flash is a file.
+# MIT licence, (c) 2026 The Flagfall contributors.
+#
+# FLAGFALL_BENCH names a JSON file written by the bench:
+#   world   path of the world's UNIX socket       cable, reader   paths of the pty's
+#   journal, trips   flash files                  files           folder of the small files
+#   seed    hex or null                           power_ons       how often power came before
+#   cut     null, or [operations, mode] for a power cut planned at a flash operation
+
+import hashlib
+import json
+import os
+import time
+
+from nor_flash import NorFlash
+from serial_port import SerialPort
+from world_port import WorldPort
+
+
+class Board:
+    """What firmware/unit.py asks of any board."""
+
+    model = "bench"
+
+    def __init__(self):
+        with open(os.getenv("FLAGFALL_BENCH")) as f:
+            self._setup = json.load(f)
+        self.world = WorldPort(self._setup["world"])
+        self.journal_flash = NorFlash(path=self._setup["journal"])
+        self.trips_flash = NorFlash(path=self._setup["trips"])
+        self.files_root = self._setup["files"]
+        self.display = self.buzzer = self.printer = self.world
+        self.key = self.world.key
+        self.tick = self.world.tick
+        self.sleep_ms = self.world.sleep_ms
+        self._drawn = 0
+        if self._setup["cut"]:
+            operations, mode = self._setup["cut"]
+            self.journal_flash.cut_after(operations, mode, self._power_goes)
+
+    async def start(self):
+        """Bring up what needs waiting for: here the world's first word of the time."""
+        await self.world.ready()
+
+    def background(self):
+        """Coroutines that the board needs to run beside the unit's tasks."""
+        return [self.world.run()]
+
+    def ticks_ms(self):
+        return self.world.now_ms
+
+    def pulses(self):
+        return self.world.pulses
+
+    def utc_s(self):
+        return self.world.utc_s
+
+    def set_utc_s(self, utc_s):
+        self.world.send("U", str(utc_s))
+        self.world.utc_s = utc_s
+
+    def random(self, n):
+        """`n` random bytes: the system's, or a repeatable stream when the bench has a seed."""
+        if self._setup["seed"] is None:
+            return os.urandom(n)
+        out = b""
+        while len(out) < n:
+            self._drawn += 1
+            h = hashlib.sha256(self._setup["seed"].encode())
+            h.update(b"%d/%d" % (self._setup["power_ons"], self._drawn))
+            out += h.digest()
+        return out[:n]
+
+    def reader_port(self):
+        return SerialPort(self._setup["reader"])
+
+    def cable_port(self):
+        return SerialPort(self._setup["cable"])
+
+    def _power_goes(self, operation):
+        # Tell the world, then do nothing more: it cuts the power.
+        self.world.send("C", str(operation))
+        while True:
+            time.sleep(1)

@@ -1,0 +1,122 @@
+# The bench unit's wires to the simulated world: clock, pulses, keys, display, paper, tones.
+# MIT licence, (c) 2026 The Flagfall contributors.
+#
+# Lines over a UNIX socket, so that a person can read a log of them.
+#   from the world:  T <ms> <pulses> <utc>   the world's clock, wheel and calendar now
+#                    K <key> [text]          a key was pressed
+#                    J <job>                 the printer has put this job on paper
+#   to the world:    A <ms>                  the meter has seen everything up to this time
+#                    F <json>                the face: what the displays show
+#                    P <json>                a print job
+#                    B <tone>                the buzzer
+#                    C <operation>           the flash has reached the operation of a planned cut
+# The world waits for A before it moves its clock on: the fare cannot depend on how fast it runs.
+
+import asyncio
+import json
+import socket
+import struct
+
+from micropython import const
+
+_AF_UNIX = const(1)
+_KEYS_WAITING = const(16)  # keys; more than a driver can press before the unit looks
+_PRINT_MS = const(20000)  # longest wait for the printer to say that a job is on paper
+
+
+class PrinterError(OSError):
+    """The printer did not say that the job is on paper."""
+
+
+class WorldPort:
+    """The socket, the world's clock and everything that hangs on it."""
+
+    def __init__(self, path):
+        s = socket.socket(_AF_UNIX)
+        s.connect(struct.pack("<H108s", _AF_UNIX, path.encode()))
+        s.setblocking(False)
+        self._stream = asyncio.StreamReader(s)
+        self.now_ms = 0  # since power-up
+        self.pulses = 0  # since power-up
+        self.utc_s = 0  # battery-backed clock, seconds since 2000
+        self._first = None
+        self._owed = None
+        self._ticked = asyncio.Event()  # for the meter: cleared by it
+        self._moved = asyncio.Event()  # for sleepers: a pulse
+        self.keys = []
+        self.keys_dropped = 0
+        self._key = asyncio.Event()
+        self._job = 0
+        self._printed = asyncio.Event()
+
+    def send(self, kind, text):
+        self._stream.write(kind + " " + text + "\n")
+
+    async def run(self):
+        """Read the world's lines for as long as the power is on."""
+        while True:
+            line = (await self._stream.readline()).decode().strip()
+            if not line:
+                raise OSError("the bench has gone")
+            words = line.split(" ", 2)
+            if words[0] == "T":
+                ms, pulses, utc = (int(w) for w in line.split(" ")[1:])
+                if self._first is None:
+                    self._first = (ms, pulses)
+                self.now_ms = ms - self._first[0]
+                self.pulses = pulses - self._first[1]
+                self.utc_s = utc
+                self._owed = ms
+                self._ticked.set()
+                self._moved.set()
+                self._moved.clear()
+            elif words[0] == "K":
+                if len(self.keys) >= _KEYS_WAITING:
+                    self.keys_dropped += 1
+                else:
+                    self.keys.append((words[1], words[2] if len(words) > 2 else ""))
+                    self._key.set()
+            elif words[0] == "J" and int(words[1]) == self._job:
+                self._printed.set()
+
+    async def ready(self):
+        """Wait for the first word of the world's clock."""
+        while self._first is None:
+            await self._moved.wait()
+
+    async def tick(self):
+        """The meter's pace: say that all is seen, then wait for the clock to move."""
+        if self._owed is not None:
+            self.send("A", str(self._owed))
+            self._owed = None
+            await self._stream.drain()
+        await self._ticked.wait()
+        self._ticked.clear()
+
+    async def sleep_ms(self, ms):
+        until = self.now_ms + ms
+        while self.now_ms < until:
+            await self._moved.wait()
+
+    async def key(self):
+        while not self.keys:
+            self._key.clear()
+            await self._key.wait()
+        return self.keys.pop(0)
+
+    async def print(self, lines):
+        """Put `lines` on paper; return when they are there. Raises PrinterError."""
+        self._job += 1
+        self._printed.clear()
+        self.send("P", json.dumps({"job": self._job, "lines": lines}))
+        await self._stream.drain()
+        try:
+            await asyncio.wait_for_ms(self._printed.wait(), _PRINT_MS)
+        except asyncio.TimeoutError:
+            raise PrinterError("the printer does not answer") from None
+
+    def show(self, face):
+        self.send("F", json.dumps(face))
+
+    def tone(self, name):
+        self.send("B", name)

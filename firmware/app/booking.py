@@ -1,0 +1,50 @@
+# Where a thing becomes durable: every record of the unit is appended here.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+from flagfall.journal import schema
+from flagfall.journal.ring import JournalFull
+
+
+class Booking:
+    """Appends typed records to the journal, with the time of the board's clock.
+
+    A record that finds no room is counted in `lost`, except a payment: that raises, because
+    nothing may be shown as paid that is not in flash.
+    """
+
+    def __init__(self, journal, utc_s):
+        self.journal = journal
+        self._utc_s = utc_s
+        self.lost = 0
+
+    def payment(self, **fields):
+        """Append a PAYMENT; return its seq. Raises JournalFull."""
+        return self._append(schema.PAYMENT, fields)
+
+    def trip(self, **fields):
+        return self._or_count(schema.TRIP, fields)
+
+    def shift(self, **fields):
+        return self._or_count(schema.SHIFT, fields)
+
+    def event(self, code, text):
+        return self._or_count(schema.EVENT, {"code": code, "text": text[:100]})
+
+    def totals(self, packed):
+        """Append the totals, packed as docs/formats.md section 3 says."""
+        return self._or_count(schema.TOTALS, schema.unpack(schema.TOTALS, b"\x01" + packed))
+
+    def key(self, body):
+        """Append the KEY record of this epoch (its body from the sealer)."""
+        return self.journal.append(schema.KEY, body, self._utc_s())
+
+    def _append(self, type, fields):
+        fields.pop("version", None)
+        return self.journal.append(type, schema.pack(type, **fields), self._utc_s())
+
+    def _or_count(self, type, fields):
+        try:
+            return self._append(type, fields)
+        except JournalFull:
+            self.lost += 1
+            return None

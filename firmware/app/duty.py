@@ -1,0 +1,130 @@
+# What the unit is in the middle of: shift, trip, payment. Kept through a loss of power by a
+# checkpoint in a ring of its own and a replay of the journal records that came after it.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+import struct
+
+from flagfall.journal import schema
+from flagfall.meter.totals import SIZE, Totals
+
+# trip, shift, paid, receipt printed, journal seq, shift trips, fares, card payments, card amount
+_LAYOUT = "<IIBBIIIII"
+_FIXED = struct.calcsize(_LAYOUT)
+
+
+class Duty:
+    """The unit's place in the day. `totals` are shared with the taximeter."""
+
+    def __init__(self):
+        self.totals = Totals()
+        self.trip = 0  # number of the current or last trip
+        self.shift = 0
+        self.driver = ""  # empty: nobody is signed in
+        self.paid = schema.OPEN  # of the trip that is Stopped
+        self.trip_booked = False  # the TRIP record of the current trip is in flash
+        self.receipt_due = False
+        self.torn = None  # (seq, fields) of a torn payment that is not resolved
+        self.shift_trips = self.shift_fares = 0
+        self.shift_cards = self.shift_card_amount = 0
+        self._seq = 0
+
+    def pack(self, snapshot, last_seq):
+        """The snapshot field of a CHECKPOINT: everything here, then the taximeter's own."""
+        driver = self.driver.encode()
+        flags = (1 if self.trip_booked else 0) | (2 if self.receipt_due else 0)
+        head = struct.pack(
+            _LAYOUT,
+            self.trip,
+            self.shift,
+            self.paid,
+            flags,
+            last_seq,
+            self.shift_trips,
+            self.shift_fares,
+            self.shift_cards,
+            self.shift_card_amount,
+        )
+        return b"".join((head, bytes((len(driver),)), driver, self.totals.pack(), snapshot))
+
+    def unpack(self, blob):
+        """Take a checkpoint's content; return the taximeter's snapshot."""
+        (
+            self.trip,
+            self.shift,
+            self.paid,
+            flags,
+            self._seq,
+            self.shift_trips,
+            self.shift_fares,
+            self.shift_cards,
+            self.shift_card_amount,
+        ) = struct.unpack(_LAYOUT, blob[:_FIXED])
+        self.trip_booked = bool(flags & 1)
+        self.receipt_due = bool(flags & 2)
+        n = blob[_FIXED]
+        self.driver = blob[_FIXED + 1 : _FIXED + 1 + n].decode()
+        at = _FIXED + 1 + n
+        self.totals.raise_to(blob[at : at + SIZE])
+        return blob[at + SIZE :]
+
+    def replay(self, journal):
+        """Apply the journal records that came after the checkpoint."""
+        for record in journal.read(self._seq + 1):
+            if not hasattr(record, "type"):
+                continue  # a damaged record: the host will name it
+            try:
+                self._apply(record.seq, record.type, record.body)
+            except schema.SchemaError:
+                continue  # written by a newer release
+        self._seq = journal.last_seq
+
+    def _apply(self, seq, type, body):
+        if type == schema.PAYMENT:
+            fields = schema.unpack(type, body)
+            if fields["outcome"] in (schema.APPROVED, schema.TORN_DEBITED):
+                self.card_paid(fields["amount"])
+            if fields["outcome"] == schema.TORN:
+                self.torn = (seq, fields)
+            elif fields["torn_seq"]:
+                self.torn = None
+        elif type == schema.TRIP:
+            fields = schema.unpack(type, body)
+            self.trip = fields["trip"]
+            self.trip_closed(fields["paid"], fields["fare"] + fields["supplements"])
+        elif type == schema.SHIFT:
+            fields = schema.unpack(type, body)
+            if fields["event"] == schema.SIGN_IN:
+                self.sign_in(fields["shift"], fields["driver"])
+            else:
+                self.driver = ""
+        elif type == schema.TOTALS:
+            self.totals.raise_to(body[1:])
+        elif type == schema.EVENT:
+            if schema.unpack(type, body)["code"] == schema.RECEIPT_PRINTED:
+                self.receipt_due = False
+
+    # Changes, each after its record is in flash.
+
+    def sign_in(self, shift, driver):
+        self.shift = shift
+        self.driver = driver
+        self.shift_trips = self.shift_fares = 0
+        self.shift_cards = self.shift_card_amount = 0
+
+    def card_paid(self, amount):
+        self.totals.add_card_payment(amount)
+        self.shift_cards += 1
+        self.shift_card_amount += amount
+        self.paid = schema.CARD
+
+    def trip_closed(self, paid, amount):
+        self.paid = paid
+        self.trip_booked = True
+        self.receipt_due = paid != schema.OPEN
+        self.shift_trips += 1
+        self.shift_fares += amount
+
+    def new_trip(self):
+        self.trip += 1
+        self.paid = schema.OPEN
+        self.trip_booked = self.receipt_due = False

@@ -1,0 +1,44 @@
+"""What comes out of the printer: text on paper, kept as .txt and drawn as .png."""
+
+from pathlib import Path
+
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+
+_FONT_SIZE = 22
+_MARGIN = 26
+_LINE_GAP = 7
+
+
+def draw(lines: list[str], path: Path, *, columns: int = 32) -> None:
+    """Draw `lines` as a slip of thermal paper, `columns` wide, into the PNG `path`."""
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans Mono"), _FONT_SIZE)
+    column = font.getlength("0")
+    line = _FONT_SIZE + _LINE_GAP
+    size = (round(column * columns) + 2 * _MARGIN, line * len(lines) + 2 * _MARGIN)
+    image = Image.new("L", size, 250)
+    pen = ImageDraw.Draw(image)
+    for number, text in enumerate(lines):
+        pen.text((_MARGIN, _MARGIN + number * line), text, font=font, fill=25)
+    # A torn edge, so that a picture of it reads as a slip of paper.
+    for x in range(0, size[0], 12):
+        for y in (0, size[1] - 6):
+            pen.polygon([(x, y), (x + 6, y + 6), (x + 12, y)], fill=205 if y else 225)
+    image.save(path, optimize=True)
+
+
+class Paper:
+    """The roll of one unit: every job in order, written into `folder` as it comes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.jobs: list[list[str]] = []
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, lines: list[str]) -> Path:
+        """Keep one job as text and PNG; returns the text's path."""
+        self.jobs.append(lines)
+        path = self.folder / f"receipt-{len(self.jobs):02d}.txt"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        draw(lines, path.with_suffix(".png"))
+        return path

@@ -1,0 +1,102 @@
+"""The bench unit: the real firmware in the real MicroPython, as a process whose power is a switch."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from flagfall_host.bench.world import BenchError, World
+
+ROOT = Path(__file__).resolve().parents[3]
+MICROPYTHON = Path(sys.executable).with_name("micropython")
+HEAP = "512K"  # of 64-bit objects, twice the size of an ESP32's
+JOURNAL_BYTES = 256 * 1024
+TRIPS_BYTES = 64 * 1024
+SECTOR = 4_096
+
+
+def environment(*places: str) -> dict[str, str]:
+    """The environment in which MicroPython finds the firmware (or `places` instead)."""
+    wanted = places or ("boards/bench", "firmware", "firmware/lib", "firmware/drivers")
+    path = [".frozen", *(str(ROOT / place) for place in wanted)]
+    return {**os.environ, "MICROPYPATH": ":".join(path)}
+
+
+class UnitProcess:
+    """One unit in `folder`: its flash and files stay there when the power goes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        *,
+        reader: str,
+        cable: str,
+        seed: str | None = None,
+        heap: str = HEAP,
+    ) -> None:
+        self.folder = folder
+        self.world = world
+        self.heap = heap
+        self._setup = {
+            "world": str(world.path),
+            "reader": reader,
+            "cable": cable,
+            "journal": str(folder / "journal.flash"),
+            "trips": str(folder / "trips.flash"),
+            "files": str(folder / "files"),
+            "seed": seed,
+            "power_ons": 0,
+            "cut": None,
+        }
+        (folder / "files").mkdir(parents=True, exist_ok=True)
+        for name, size in (("journal", JOURNAL_BYTES), ("trips", TRIPS_BYTES)):
+            path = folder / f"{name}.flash"
+            if not path.exists():
+                path.write_bytes(b"\xff" * size)  # as a flash chip leaves the factory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.flash"
+
+    def power_on(self, cut: tuple[int, str] | None = None) -> None:
+        """Start the unit; `cut` plans a power cut at a flash operation (count, mode)."""
+        if not MICROPYTHON.exists():
+            raise BenchError(f"no MicroPython at {MICROPYTHON}: run `make setup`")
+        self._setup["power_ons"] = int(self._setup["power_ons"] or 0) + 1  # type: ignore[call-overload]
+        self._setup["cut"] = cut
+        setup = self.folder / "bench.json"
+        setup.write_text(json.dumps(self._setup), encoding="utf-8")
+        log = (self.folder / "unit.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                [MICROPYTHON, "-X", f"heapsize={self.heap}", ROOT / "firmware" / "main.py"],
+                env={**environment(), "FLAGFALL_BENCH": str(setup)},
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.world.connect()
+
+    def power_off(self) -> None:
+        """Cut the power: nothing in the unit gets to know."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+        self.world.power_gone()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def log(self) -> str:
+        """What the unit printed: errors, if any."""
+        path = self.folder / "unit.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

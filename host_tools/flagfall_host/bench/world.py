@@ -1,0 +1,206 @@
+"""The world around one bench unit: clock, wheel, keys, displays, paper and tones over a socket.
+
+The unit's end is boards/bench/world_port.py, which lists the lines. The clock moves in steps of
+`STEP_MS` and only after the unit has said that its meter saw the step before: how fast the world
+runs cannot change a fare.
+"""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flagfall_host.bench.paper import Paper
+from flagfall_host.bench.wheel import Wheel
+from flagfall_host.errors import FlagfallError
+
+STEP_MS = 100
+_UNIT_ANSWERS_S = 30.0  # the unit never needs longer for one step, even on a busy machine
+
+
+class BenchError(FlagfallError):
+    """The simulated world cannot go on."""
+
+
+class PowerIsGone(BenchError):
+    """The unit's end of the socket closed."""
+
+
+class World:
+    """One unit's surroundings. `utc_s` counts seconds since 2000 and keeps running without power."""
+
+    def __init__(self, folder: Path, wheel: Wheel, utc_s: int, *, factor: float = 0) -> None:
+        self.path = folder / "world.sock"
+        self.path.unlink(missing_ok=True)
+        self.wheel = wheel
+        self.factor = factor  # times faster than life; 0: as fast as the unit can follow
+        self.now_ms = 0
+        self._utc_start = utc_s
+        self.paper = Paper(folder / "receipts")
+        self.paper_ready = True
+        self.face: dict[str, Any] = {}
+        self.faces_seen = 0
+        self.tones: list[str] = []
+        self.cut_reached: str | None = None
+        self.on_face: Callable[[dict[str, Any]], None] | None = None
+        self.on_paper: Callable[[list[str], Path], None] | None = None
+        self._acknowledged = -1
+        self._waiting_jobs: list[tuple[int, list[str]]] = []
+        self._changed = threading.Condition()
+        self._connection: socket.socket | None = None
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen(1)
+        self._listener.settimeout(_UNIT_ANSWERS_S)
+        self._pace = time.monotonic()
+
+    # --- the unit's side -------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Wait for a unit that was just powered on, and give it the time."""
+        try:
+            self._connection, _ = self._listener.accept()
+        except TimeoutError as e:
+            raise BenchError("the unit did not start: see unit.log in the bench folder") from e
+        threading.Thread(target=self._listen, args=(self._connection,), daemon=True).start()
+        self._acknowledged = -1
+        self._step(0)
+
+    def _listen(self, connection: socket.socket) -> None:
+        try:
+            with connection.makefile("r", encoding="utf-8") as lines:
+                for line in lines:
+                    self._take(line.rstrip("\n"))
+        except OSError:
+            pass  # the power went in the middle of a line
+        with self._changed:
+            if self._connection is connection:
+                self._connection = None
+            self._changed.notify_all()
+
+    def _take(self, line: str) -> None:
+        kind, _, rest = line.partition(" ")
+        done: Callable[[], None] | None = None
+        with self._changed:
+            if kind == "A":
+                self._acknowledged = int(rest)
+            elif kind == "F":
+                self.face = json.loads(rest)
+                self.faces_seen += 1
+                if self.on_face:
+                    done = lambda face=self.face: self.on_face(face)  # type: ignore[misc]  # noqa: E731
+            elif kind == "B":
+                self.tones.append(rest)
+            elif kind == "C":
+                self.cut_reached = rest
+            elif kind == "U":
+                self._utc_start = int(rest) - self.now_ms // 1_000
+            elif kind == "P":
+                job = json.loads(rest)
+                self._waiting_jobs.append((job["job"], job["lines"]))
+            self._changed.notify_all()
+        if done:
+            done()
+        if kind == "P" and self.paper_ready:
+            self.print_waiting()
+
+    def print_waiting(self) -> None:
+        """Let the printer do what it was asked to."""
+        with self._changed:
+            jobs, self._waiting_jobs = self._waiting_jobs, []
+        for number, lines in jobs:
+            path = self.paper.put(lines)
+            self._send(f"J {number}")
+            if self.on_paper:
+                self.on_paper(lines, path)
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def jobs_waiting(self) -> int:
+        return len(self._waiting_jobs)
+
+    def power_gone(self) -> None:
+        """Forget what only lived on the wires."""
+        with self._changed:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+            self._waiting_jobs = []
+
+    # --- the director's side ---------------------------------------------------------------
+
+    @property
+    def utc_s(self) -> int:
+        return self._utc_start + self.now_ms // 1_000
+
+    def _send(self, line: str) -> None:
+        connection = self._connection
+        if connection is None:
+            raise PowerIsGone("the unit has no power")
+        try:
+            connection.sendall(line.encode() + b"\n")
+        except OSError as e:
+            raise PowerIsGone("the unit lost its power") from e
+
+    def _step(self, ms: int) -> None:
+        self.now_ms += ms
+        self.wheel.move(ms)
+        self._send(f"T {self.now_ms} {self.wheel.pulses} {self.utc_s}")
+
+    def run(self, ms: int, *, step_ms: int = STEP_MS) -> None:
+        """Let `ms` milliseconds pass in steps, each seen by the unit before the next."""
+        end = self.now_ms + ms
+        while self.now_ms < end:
+            step = min(step_ms, end - self.now_ms)
+            self._wait_for_meter()
+            self._step(step)
+            if self.factor:
+                self._pace = max(self._pace + step / 1_000 / self.factor, time.monotonic() - 0.5)
+                time.sleep(max(0.0, self._pace - time.monotonic()))
+        self._wait_for_meter()
+
+    def _wait_for_meter(self) -> None:
+        self.wait(lambda: self._acknowledged >= self.now_ms, "the meter to follow the clock")
+
+    def pass_without_power(self, ms: int) -> None:
+        """Time and wheel go on while the unit is dark."""
+        self.now_ms += ms
+        self.wheel.move(ms)
+
+    def press(self, key: str, text: str = "") -> None:
+        self._send(f"K {key} {text}".rstrip())
+
+    def wait(
+        self, condition: Callable[[], bool], what: str, *, seconds: float = _UNIT_ANSWERS_S
+    ) -> None:
+        """Wait until `condition` holds; it is looked at after each line from the unit."""
+        limit = time.monotonic() + seconds
+        with self._changed:
+            while not condition():
+                left = limit - time.monotonic()
+                if self._connection is None:
+                    raise PowerIsGone(f"the unit lost its power while waiting for {what}")
+                if left <= 0:
+                    raise BenchError(f"waited {seconds:.0f} s in vain for {what}")
+                self._changed.wait(min(left, 0.25))
+
+    def wait_face(self, what: str, seconds: float = _UNIT_ANSWERS_S, **expected: Any) -> None:
+        """Wait until the face shows these fields."""
+        try:
+            self.wait(
+                lambda: all(self.face.get(name) == value for name, value in expected.items()),
+                what,
+                seconds=seconds,
+            )
+        except BenchError as e:
+            shown = {name: self.face.get(name) for name in (*expected, "message")}
+            raise type(e)(f"{e}; the face shows {shown}") from None
+
+    def close(self) -> None:
+        self.power_gone()
+        self._listener.close()
+        self.path.unlink(missing_ok=True)
