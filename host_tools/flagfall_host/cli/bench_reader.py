@@ -1,0 +1,48 @@
+"""`flagfall bench reader`: a simulated reader chip on a pseudo-terminal, with a card before it."""
+
+import threading
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.pty_port import PtyPort
+from flagfall_host.bench.reader.field import Exchange, Field
+from flagfall_host.bench.reader.pn532 import PN532Chip
+from flagfall_host.errors import FlagfallError
+
+
+class BenchReaderError(FlagfallError):
+    """The bench's reader cannot be set up as asked."""
+
+
+def reader(
+    chip: Annotated[Literal["pn532"], typer.Option(help="The reader chip to play.")] = "pn532",
+    card: Annotated[str, typer.Option(help="The card before its antenna; none for no card.")] = "",
+) -> None:
+    """Serve a reader chip and a card on a pseudo-terminal until Ctrl-C."""
+    console = Console(highlight=False, soft_wrap=True)
+    field = Field()
+    if card:
+        if card not in catalogue.names():
+            raise BenchReaderError(
+                f"no bench card is called {card!r}; there are: {', '.join(catalogue.names())}"
+            )
+        field.place(catalogue.make(card))
+    field.on_exchange = lambda exchange: _show(console, exchange)
+    with PtyPort(PN532Chip(field)) as port:
+        console.print(f"PN532 (HSU) on {port.path}, card: {card or 'none'}. Ctrl-C ends it.")
+        console.print(f"libnfc: LIBNFC_DEFAULT_DEVICE=pn532_uart:{port.path} nfc-list -v")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            console.print(f"ended after {field.counters.apdus} APDUs")
+
+
+def _show(console: Console, exchange: Exchange) -> None:
+    console.print(f"> {exchange.command.hex().upper()}")
+    if exchange.response is None:
+        console.print("< (the card left)")
+    else:
+        console.print(f"< {exchange.response.hex().upper()}")
