@@ -1,0 +1,1 @@
+"""City tariffs: the TOML schema, the compiler to the unit's form, and the catalogue."""
