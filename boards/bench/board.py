@@ -34,6 +34,7 @@ class Board:
         self.tick = self.world.tick
         self.sleep_ms = self.world.sleep_ms
         self._drawn = 0
+        self._ports = {}
         if self._setup["cut"]:
             operations, mode = self._setup["cut"]
             self.journal_flash.cut_after(operations, mode, self._power_goes)
@@ -72,13 +73,18 @@ class Board:
         return out[:n]
 
     def reader_port(self):
-        return SerialPort(self._setup["reader"])
+        return self._port("reader")
 
     def cable_port(self):
-        return SerialPort(self._setup["cable"])
+        return self._port("cable")
 
-    def _power_goes(self, operation):
+    def _port(self, name):
+        if name not in self._ports:
+            self._ports[name] = SerialPort(self._setup[name])
+        return self._ports[name]
+
+    def _power_goes(self):
         # Tell the world, then do nothing more: it cuts the power.
-        self.world.send("C", str(operation))
+        self.world.send_now("C flash")
         while True:
             time.sleep(1)

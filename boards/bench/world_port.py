@@ -35,6 +35,7 @@ class WorldPort:
         s = socket.socket(_AF_UNIX)
         s.connect(struct.pack("<H108s", _AF_UNIX, path.encode()))
         s.setblocking(False)
+        self._socket = s
         self._stream = asyncio.StreamReader(s)
         self.now_ms = 0  # since power-up
         self.pulses = 0  # since power-up
@@ -51,6 +52,11 @@ class WorldPort:
 
     def send(self, kind, text):
         self._stream.write(kind + " " + text + "\n")
+
+    def send_now(self, line):
+        """Send without the help of asyncio, which will not run again."""
+        self._socket.setblocking(True)
+        self._socket.write(line + "\n")
 
     async def run(self):
         """Read the world's lines for as long as the power is on."""

@@ -138,9 +138,13 @@ class Configuration:
         return None if blob is None else json.loads(blob)
 
     def _read(self, name):
+        path = self._root + "/" + name
         try:
-            with open(self._root + "/" + name, "rb") as f:
-                blob = f.read(_MAX_FILE + 8)
+            size = os.stat(path)[6]
+            if size > _MAX_FILE + 8:
+                return None
+            with open(path, "rb") as f:
+                blob = f.read(size)
         except OSError:
             return None
         if len(blob) < 8 or hexlify(crc32(blob[:-8]).to_bytes(4, "big")) != blob[-8:]:

@@ -5,11 +5,14 @@
 import struct
 
 from flagfall.journal import schema
+from flagfall.journal.record import Damage
 from flagfall.meter.totals import SIZE, Totals
 
 # trip, shift, paid, receipt printed, journal seq, shift trips, fares, card payments, card amount
 _LAYOUT = "<IIBBIIIII"
 _FIXED = struct.calcsize(_LAYOUT)
+_TORN = "<III8sB"  # seq, trip, shift, card tag, length of the context
+_TORN_FIXED = struct.calcsize(_TORN)
 
 
 class Duty:
@@ -23,7 +26,7 @@ class Duty:
         self.paid = schema.OPEN  # of the trip that is Stopped
         self.trip_booked = False  # the TRIP record of the current trip is in flash
         self.receipt_due = False
-        self.torn = None  # (seq, fields) of a torn payment that is not resolved
+        self.torn = []  # (seq, trip, shift, card tag, kernel's context packed), not resolved
         self.shift_trips = self.shift_fares = 0
         self.shift_cards = self.shift_card_amount = 0
         self._seq = 0
@@ -44,7 +47,12 @@ class Duty:
             self.shift_cards,
             self.shift_card_amount,
         )
-        return b"".join((head, bytes((len(driver),)), driver, self.totals.pack(), snapshot))
+        parts = [head, bytes((len(driver),)), driver, self.totals.pack(), bytes((len(self.torn),))]
+        for seq, trip, shift, tag, context in self.torn:
+            parts.append(struct.pack(_TORN, seq, trip, shift, tag, len(context)))
+            parts.append(context)
+        parts.append(snapshot)
+        return b"".join(parts)
 
     def unpack(self, blob):
         """Take a checkpoint's content; return the taximeter's snapshot."""
@@ -65,28 +73,32 @@ class Duty:
         self.driver = blob[_FIXED + 1 : _FIXED + 1 + n].decode()
         at = _FIXED + 1 + n
         self.totals.raise_to(blob[at : at + SIZE])
-        return blob[at + SIZE :]
+        at += SIZE + 1
+        for _ in range(blob[at - 1]):
+            seq, trip, shift, tag, n = struct.unpack(_TORN, blob[at : at + _TORN_FIXED])
+            at += _TORN_FIXED
+            self.torn.append((seq, trip, shift, tag, blob[at : at + n]))
+            at += n
+        return blob[at:]
 
     def replay(self, journal):
         """Apply the journal records that came after the checkpoint."""
         for record in journal.read(self._seq + 1):
-            if not hasattr(record, "type"):
-                continue  # a damaged record: the host will name it
+            if isinstance(record, Damage):
+                continue  # the host will name it
             try:
-                self._apply(record.seq, record.type, record.body)
+                self._apply(record.type, record.body)
             except schema.SchemaError:
                 continue  # written by a newer release
         self._seq = journal.last_seq
 
-    def _apply(self, seq, type, body):
+    def _apply(self, type, body):
         if type == schema.PAYMENT:
             fields = schema.unpack(type, body)
             if fields["outcome"] in (schema.APPROVED, schema.TORN_DEBITED):
                 self.card_paid(fields["amount"])
-            if fields["outcome"] == schema.TORN:
-                self.torn = (seq, fields)
-            elif fields["torn_seq"]:
-                self.torn = None
+            if fields["torn_seq"]:
+                self.torn = [t for t in self.torn if t[0] != fields["torn_seq"]]
         elif type == schema.TRIP:
             fields = schema.unpack(type, body)
             self.trip = fields["trip"]

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flagfall_host.bench.firmware_build import build
 from flagfall_host.bench.world import BenchError, World
 
-ROOT = Path(__file__).resolve().parents[3]
 MICROPYTHON = Path(sys.executable).with_name("micropython")
 HEAP = "512K"  # of 64-bit objects, twice the size of an ESP32's
 JOURNAL_BYTES = 256 * 1024
@@ -18,11 +18,9 @@ TRIPS_BYTES = 64 * 1024
 SECTOR = 4_096
 
 
-def environment(*places: str) -> dict[str, str]:
-    """The environment in which MicroPython finds the firmware (or `places` instead)."""
-    wanted = places or ("boards/bench", "firmware", "firmware/lib", "firmware/drivers")
-    path = [".frozen", *(str(ROOT / place) for place in wanted)]
-    return {**os.environ, "MICROPYPATH": ":".join(path)}
+def environment(folder: Path) -> dict[str, str]:
+    """The environment in which MicroPython finds the compiled firmware in `folder`."""
+    return {**os.environ, "MICROPYPATH": f".frozen:{folder}"}
 
 
 class UnitProcess:
@@ -74,8 +72,8 @@ class UnitProcess:
         log = (self.folder / "unit.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [MICROPYTHON, "-X", f"heapsize={self.heap}", ROOT / "firmware" / "main.py"],
-                env={**environment(), "FLAGFALL_BENCH": str(setup)},
+                [MICROPYTHON, "-X", f"heapsize={self.heap}", "-m", "main"],
+                env={**environment(build()), "FLAGFALL_BENCH": str(setup)},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -204,6 +204,8 @@ class Applet:
         appended = terminal["9F37"]
         if related:
             appended += terminal["9F02"] + terminal["5F2A"] + related
+        if person.spoils_signature == "hash":
+            appended = bytes(b ^ 0xFF for b in appended)
         if chain is person.sm2:
             signature = sm2_certificates.signed_dynamic_data(
                 keys.sm2_key(chain.icc), dynamic, appended
@@ -214,7 +216,7 @@ class Applet:
             signature = rsa_certificates.signed_dynamic_data(
                 keys.rsa(chain.icc), form, dynamic, appended
             )
-        if person.breaks_signature:
+        if person.spoils_signature == "block":
             signature = signature[:-1] + bytes([signature[-1] ^ 1])
         return signature
 

@@ -192,9 +192,14 @@ _ENTRIES: dict[str, Entry] = {
         (replace(_ECASH, pan=_pan(43), blocked=True),),
     ),
     "wrong-signature": Entry(
-        "e-cash whose dynamic signature does not verify; it has debited when that shows",
-        _ends("declined after the debit: signature", _NO_ODA),
-        (replace(_ECASH, pan=_pan(44), breaks_signature=True),),
+        "e-cash whose dynamic signature does not open; that shows before the debit",
+        _ends("declined: signature", _NO_ODA),
+        (replace(_ECASH, pan=_pan(44), spoils_signature="block"),),
+    ),
+    "wrong-hash": Entry(
+        "e-cash whose dynamic signature opens but is over other data: seen only after the debit",
+        _ends("disputed: debited, signature", _NO_ODA),
+        (replace(_ECASH, pan=_pan(49), spoils_signature="hash"),),
     ),
     "wrong-static-data": Entry(
         "e-cash whose expiry date was changed after signing",
@@ -218,8 +223,8 @@ _ENTRIES: dict[str, Entry] = {
         (replace(_ECASH, pan=_pan(47), rsa=Chain(ca="ca-unknown")),),
     ),
     "no-9F69": Entry(
-        "e-cash that signs by version 00 though the terminal knows 01; its debit stands",
-        _ends("declined after the debit: signature version", _NO_ODA),
+        "e-cash that signs by version 00 though the terminal knows 01",
+        _ends("declined: signature version", _NO_ODA),
         (replace(_ECASH, pan=_pan(48), gives_9f69=False),),
     ),
     "tearing": Entry(

@@ -79,7 +79,7 @@ class Personalisation:
     form_approved: int = 0x05
     form_online: int = 0x05
     gives_9f69: bool = True
-    breaks_signature: bool = False
+    spoils_signature: str = ""  # "block": does not open; "hash": opens, but signs other data
     changes_after_signing: dict[str, str] = field(default_factory=dict)
     wants_owner: bool = False
     blocked: bool = False

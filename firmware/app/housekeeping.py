@@ -1,0 +1,45 @@
+# What can wait until nobody does: erasing ahead, wrapping the data key, warnings.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+import gc
+
+from flagfall.journal import schema
+from flagfall.meter.taximeter import HIRED
+from micropython import const
+
+_EVERY_MS = const(1000)
+
+
+class Housekeeping:
+    """Runs while the vehicle is vacant or stopped; never on the way of a tap."""
+
+    def __init__(self, board, journal, checkpoints, meter, payment, booking, screen):
+        self._board = board
+        self._journal = journal
+        self._checkpoints = checkpoints
+        self._meter = meter
+        self._payment = payment
+        self._booking = booking
+        self._screen = screen
+        self._warned = False
+
+    def at_start(self):
+        """Before the first trip: a fresh sector and this epoch's wrapped key are ready."""
+        self._journal.idle()
+        self._checkpoints.idle()
+        if self._payment is not None and self._journal.room_for_card():
+            self._payment.ready_seal()
+
+    async def run(self):
+        while True:
+            await self._board.sleep_ms(_EVERY_MS)
+            if self._meter.position == HIRED:
+                continue
+            self._journal.idle()
+            self._checkpoints.idle()
+            gc.collect()
+            full = self._journal.nearly_full
+            if full and not self._warned:
+                self._booking.event(schema.JOURNAL_FULL, "80 % full")
+                self._screen.say("Memory 80 % full: have the office pull it soon")
+            self._warned = full

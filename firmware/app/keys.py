@@ -1,0 +1,128 @@
+# The driver's keys: what each does in each position. No key needs a second look at the manual.
+# MIT licence, (c) 2026 The Flagfall contributors.
+#
+#   SIGN <driver>   sign in; again without text: sign out (For Hire only)
+#   HIRED           begin a trip, or go on after STOP
+#   STOP            end of the ride: the fare stands
+#   EXTRA <minor>   a supplement, kept apart from the fare
+#   CASH, CARD      how the passenger pays
+#   PRINT           the receipt again
+#   FOR_HIRE        clear the fare; an unpaid trip asks once
+
+from app.meter import Refused
+from flagfall.journal import schema
+from flagfall.meter.taximeter import FOR_HIRE, STOPPED
+
+
+class Keys:
+    """Reads the board's keys and acts on them."""
+
+    def __init__(self, board, meter, payment, receipts, duty, booking, screen):
+        self._board = board
+        self._meter = meter
+        self._payment = payment
+        self._receipts = receipts
+        self._duty = duty
+        self._booking = booking
+        self._screen = screen
+        self._asked = False  # FOR_HIRE was pressed on an unpaid trip
+        self._does = {
+            "SIGN": self._sign,
+            "HIRED": self._hired,
+            "STOP": self._stop,
+            "EXTRA": self._extra,
+            "CASH": self._cash,
+            "CARD": self._card,
+            "PRINT": self._print,
+            "FOR_HIRE": self._for_hire,
+        }
+
+    async def run(self):
+        while True:
+            key, text = await self._board.key()
+            action = self._does.get(key)
+            if action is None:
+                continue
+            asked, self._asked = self._asked, False
+            try:
+                await action(text, asked)
+            except Refused as e:
+                self._screen.say(str(e))
+                self._screen.tone("refused")
+
+    async def _sign(self, driver, _asked):
+        duty = self._duty
+        if self._meter.position != FOR_HIRE:
+            raise Refused("Finish the trip first")
+        if duty.driver and driver in ("", duty.driver):
+            await self._receipts.shift()
+            self._book_shift(schema.SIGN_OUT, duty.shift, duty.driver)
+            duty.driver = ""
+            self._screen.say("Signed out")
+        elif duty.driver:
+            raise Refused("%s is signed in: sign out first" % duty.driver)
+        elif not driver:
+            raise Refused("Enter your number, then SIGN")
+        else:
+            duty.sign_in(duty.shift + 1, driver[:32])
+            self._book_shift(schema.SIGN_IN, duty.shift, duty.driver)
+            self._screen.say("Signed in: %s, shift %d" % (duty.driver, duty.shift))
+        self._meter.checkpoint()
+
+    def _book_shift(self, event, shift, driver):
+        duty = self._duty
+        self._booking.shift(
+            shift=shift,
+            event=event,
+            trips=duty.shift_trips,
+            fares=duty.shift_fares,
+            card_payments=duty.shift_cards,
+            card_amount=duty.shift_card_amount,
+            driver=driver,
+        )
+
+    async def _hired(self, _text, _asked):
+        if not self._duty.driver:
+            raise Refused("Sign in first")
+        self._meter.hire()
+        self._screen.say("")
+
+    async def _stop(self, _text, _asked):
+        self._meter.stop()
+        self._screen.say("CASH or CARD?")
+
+    async def _extra(self, text, _asked):
+        if not text.isdigit() or not 0 < int(text) <= 100000:
+            raise Refused("Enter the supplement first")
+        self._meter.supplement(int(text))
+
+    def _must_be_open(self):
+        if self._meter.position != STOPPED:
+            raise Refused("Press STOP first")
+        if self._duty.paid != schema.OPEN:
+            raise Refused("Trip is paid")
+
+    async def _cash(self, _text, _asked):
+        self._must_be_open()
+        self._meter.paid(schema.CASH)
+        self._screen.say("Paid in cash")
+        await self._receipts.due()
+
+    async def _card(self, _text, _asked):
+        self._must_be_open()
+        if self._payment is None:
+            raise Refused("No card keys or limits loaded: take cash")
+        offset = self._meter.utc_offset_s
+        if await self._payment.take(self._meter.due, offset):
+            self._meter.paid(schema.CARD)
+            await self._receipts.due()
+
+    async def _print(self, _text, _asked):
+        await self._receipts.again()
+
+    async def _for_hire(self, _text, asked):
+        if self._meter.position == STOPPED and self._duty.paid == schema.OPEN and not asked:
+            self._asked = True
+            raise Refused("NOT PAID. CASH or CARD, or FOR HIRE once more")
+        self._meter.for_hire()
+        self._screen.say("")

@@ -1,0 +1,184 @@
+# The maintenance cable's task, and what the unit does for whoever holds its key.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+import asyncio
+import gc
+import json
+from binascii import unhexlify
+
+from app.configuration import ConfigurationError
+from flagfall import NOTICE, VERSION
+from flagfall.emv.aid import ParameterError, parse_aid
+from flagfall.emv.capk import CapkError, parse_capk
+from flagfall.hmac_sha256 import hmac_sha256
+from flagfall.journal import schema
+from flagfall.link.session import Refused, Session
+from flagfall.meter.tariff import Tariff, TariffError
+from flagfall.meter.taximeter import FOR_HIRE
+from micropython import const
+
+_CHUNK = const(512)
+_IDLE_READ_MS = const(50)
+
+
+class Maintenance:
+    """The unit as the link sees it: identity, journal, and the few things that may be changed."""
+
+    def __init__(self, board, configuration, booking, meter, duty, screen):
+        self._board = board
+        self._configuration = configuration
+        self._booking = booking
+        self._meter = meter
+        self._duty = duty
+        self._screen = screen
+        self.model = board.model
+        self.version = "%s (%s)" % (VERSION, NOTICE)
+        self.restart = asyncio.Event()  # set when new settings want a fresh start
+
+    @property
+    def unit_id(self):
+        return self._configuration.unit_id or ""
+
+    @property
+    def link_key(self):
+        """32 bytes, or None while the unit is as the factory left it."""
+        key = self._configuration.unit_key
+        return None if key is None else hmac_sha256(key, b"link")
+
+    @property
+    def journal(self):
+        return None if self._booking is None else self._booking.journal
+
+    def now(self):
+        return self._board.utc_s()
+
+    def event(self, code, text):
+        if self._booking is not None:
+            self._booking.event(code, text)
+
+    def info(self):
+        """What INFO answers (docs/formats.md, section 6)."""
+        gc.collect()
+        out = {
+            "model": self.model,
+            "version": self.version,
+            "unit_id": self.unit_id,
+            "time": self.now(),
+            "heap_free": gc.mem_free(),
+        }
+        if self._meter is None:
+            return out
+        journal = self.journal
+        totals = self._duty.totals
+        t = self._meter.taximeter
+        out["position"] = t.position
+        out["driver"] = self._duty.driver
+        out["shift"] = self._duty.shift
+        out["trip"] = self._duty.trip
+        out["k"] = t.k
+        out["tariff"] = t.tariff.name
+        out["tariff_version"] = t.tariff.version
+        out["totals"] = {
+            "distance_mm": totals.distance_mm,
+            "hired_distance_mm": totals.hired_distance_mm,
+            "hirings": totals.hirings,
+            "supplements": totals.supplements,
+            "fares": totals.fares,
+            "card_payments": totals.card_payments,
+            "card_amount": totals.card_amount,
+        }
+        out["journal"] = {
+            "epoch": journal.epoch,
+            "last_seq": journal.last_seq,
+            "acked_seq": journal.acked_seq,
+            "capacity": journal.capacity,
+            "used": journal.used,
+            "free": journal.free,
+            "drops": self._booking.lost,
+            "erases_on_append": journal.erases_on_append,
+        }
+        out["heap_peak"] = self._meter.heap_peak
+        out["receipt_due"] = self._duty.receipt_due
+        return out
+
+    def set_time(self, utc_s):
+        """Set the clock; return what it was. Never during a trip."""
+        if self._meter is not None and self._meter.position != FOR_HIRE:
+            raise Refused("the clock is not set during a trip")
+        was = self._board.utc_s()
+        self._board.set_utc_s(utc_s)
+        self.event(schema.TIME_SET, "from %d to %d" % (was, utc_s))
+        return was
+
+    def push(self, kind, blob):
+        """Check a pushed file and put it in force, or raise Refused and change nothing."""
+        try:
+            if kind == "tariff":
+                tariff = Tariff(bytes(blob))
+                self._configuration.put_tariff(blob)
+                if self._meter is None:
+                    self.restart.set()
+                else:
+                    self._meter.change_tariff(tariff)
+            elif kind == "capk":
+                self._check_capks(blob)
+                self._configuration.put_capks(blob)
+                self.event(schema.KEYS_CHANGED, "%d CA keys" % len(self._configuration.capks))
+                self.restart.set()
+            elif kind == "config":
+                self._require_vacant()
+                self._check_aids(blob)
+                self._configuration.put_settings(blob)
+                self.restart.set()
+            else:
+                raise Refused("unknown kind of file: %s" % kind)
+        except (TariffError, ConfigurationError, CapkError, ParameterError, ValueError) as e:
+            raise Refused("%s not accepted: %s" % (kind, e)) from None
+        self._screen.say("New %s loaded" % kind)
+
+    def provision(self, message):
+        """Give a factory-fresh unit its identity and keys."""
+        try:
+            self._configuration.provision(message)
+        except ConfigurationError as e:
+            raise Refused(str(e)) from None
+        self.restart.set()
+
+    def _require_vacant(self):
+        if self._meter is not None and self._meter.position != FOR_HIRE:
+            raise Refused("settings are not changed during a trip")
+
+    def _check_capks(self, blob):
+        rows = json.loads(blob)
+        if not isinstance(rows, list):
+            raise Refused("capk: a JSON list of hex strings is needed")
+        for row in rows:
+            parse_capk(unhexlify(row))
+
+    def _check_aids(self, blob):
+        settings = json.loads(blob)
+        for row in settings.get("aids", ()) if isinstance(settings, dict) else ():
+            parse_aid(unhexlify(row))
+
+
+class Cable:
+    """Moves bytes between a port and the protocol's session."""
+
+    def __init__(self, port, maintenance, random):
+        self._port = port
+        self.session = Session(maintenance, random)
+
+    async def run(self):
+        while True:
+            data = await self._port.read(_CHUNK, _IDLE_READ_MS)
+            if data:
+                self.session.feed(data)
+            while True:
+                out = self.session.next_output()
+                if out is None:
+                    break
+                await self._port.write(out)
+                # Between two frames of a long pull: hear the host, let the meter run.
+                data = await self._port.read(_CHUNK, 0)
+                if data:
+                    self.session.feed(data)

@@ -1,0 +1,196 @@
+# The meter's task: pulses and time into the taximeter, positions, checkpoints, trip records.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+import gc
+
+from flagfall.journal import schema
+from flagfall.meter.taximeter import FOR_HIRE, HIRED, STOPPED, MeterError, Taximeter
+from micropython import const
+
+_CHECKPOINT_MS = const(1000)  # while hired: a loss of power costs at most this much of a trip
+_VACANT_CHECKPOINT_MS = const(60000)
+_DIP_MS = const(20000)  # a loss of power up to this long resumes the trip (MID Annex IX 9)
+_DAY_MS = const(86400000)
+_INTERRUPTED = const(1)  # flag of a TRIP record
+
+
+class Refused(Exception):
+    """A key that does not fit the position; str() is what the driver reads."""
+
+
+class Meter:
+    """Runs the taximeter and owns everything about the trip in progress."""
+
+    def __init__(self, board, tariff, settings, duty, booking, checkpoints, screen):
+        self._board = board
+        self._tariff = tariff
+        self._next_tariff = None  # waits for the end of the trip
+        self._k = settings["k"]
+        self._dip_ms = settings.get("dip_ms", _DIP_MS)
+        self.currency = settings["currency"]
+        self._duty = duty
+        self._booking = booking
+        self._checkpoints = checkpoints
+        self._screen = screen
+        self.taximeter = Taximeter(tariff, self._k, duty.totals)
+        self._checkpoint_at = 0
+        self.heap_peak = 0
+
+    @property
+    def position(self):
+        return self.taximeter.position
+
+    @property
+    def due(self):
+        """What the passenger owes: fare and supplements, minor units."""
+        return self.taximeter.total
+
+    @property
+    def utc_offset_s(self):
+        """Seconds from UTC to the tariff's local time, now."""
+        return self._tariff.local_time.offset_s(self._board.utc_s())
+
+    @property
+    def minor_digits(self):
+        return self._tariff.minor_digits
+
+    # Start after a loss of power.
+
+    def recover(self):
+        """Take up what the last checkpoint and the journal say. Call once, before `run`."""
+        record = self._checkpoints.newest(schema.CHECKPOINT)
+        if record is None:
+            self._duty.replay(self._booking.journal)
+            return
+        fields = schema.unpack(schema.CHECKPOINT, record.body)
+        snapshot = self._duty.unpack(fields["snapshot"])
+        self._duty.replay(self._booking.journal)
+        if fields["position"] == FOR_HIRE:
+            return
+        gap_ms = max(0, self._board.utc_s() - record.time) * 1000
+        text = "trip %d, %d s without power" % (self._duty.trip, gap_ms // 1000)
+        try:
+            self.taximeter.restore(
+                snapshot, self._board.pulses(), self._board.ticks_ms(), min(gap_ms, _DAY_MS)
+            )
+        except MeterError as e:
+            text = "%s: %s" % (text, e)
+        self._booking.event(schema.POWER_LOST_IN_TRIP, text)
+        if self._duty.paid == schema.CARD and not self._duty.trip_booked:
+            # The payment was in flash and the power went before the trip's own record.
+            self.paid(schema.CARD)
+        elif gap_ms > self._dip_ms and not self._duty.trip_booked:
+            self._book_trip(schema.OPEN, _INTERRUPTED)
+            self.taximeter.interrupt()
+            self._screen.say("Trip %d ended by loss of power" % self._duty.trip)
+        self.checkpoint()
+
+    # The task.
+
+    async def run(self):
+        """Follow pulses and time for ever."""
+        board = self._board
+        while True:
+            await board.tick()
+            now = board.ticks_ms()
+            self.taximeter.advance(board.pulses(), now)
+            if self.taximeter.faults:
+                for code, value in self.taximeter.take_faults():
+                    self._booking.event(schema.SENSOR_FAULT, "%d: %d" % (code, value))
+            if now >= self._checkpoint_at:
+                self.checkpoint()
+            self._screen.refresh()
+            self.heap_peak = max(self.heap_peak, gc.mem_alloc())
+
+    def checkpoint(self):
+        """Put the trip, totals and shift in flash, so that they survive the next second."""
+        blob = self._duty.pack(self.taximeter.snapshot(), self._booking.journal.last_seq)
+        body = schema.pack(schema.CHECKPOINT, position=self.position, snapshot=blob)
+        self._checkpoints.append(schema.CHECKPOINT, body, self._board.utc_s())
+        wait = _VACANT_CHECKPOINT_MS if self.position == FOR_HIRE else _CHECKPOINT_MS
+        self._checkpoint_at = self._board.ticks_ms() + wait
+
+    # Positions (OIML R 21: For Hire, Hired, Stopped).
+
+    def hire(self):
+        if self.position == HIRED:
+            return
+        if self.position == STOPPED:
+            if self._duty.paid != schema.OPEN:
+                raise Refused("Trip is paid: press FOR HIRE")
+            self.taximeter.resume(self._board.ticks_ms())
+        else:
+            self._duty.new_trip()
+            self.taximeter.hire(self._board.ticks_ms(), self._board.utc_s())
+        self.checkpoint()
+
+    def stop(self):
+        if self.position != HIRED:
+            raise Refused("Not hired")
+        self.taximeter.stop(self._board.ticks_ms())
+        self.checkpoint()
+
+    def supplement(self, minor):
+        if self.position == FOR_HIRE or self._duty.paid != schema.OPEN:
+            raise Refused("No open trip")
+        self.taximeter.add_supplement(minor)
+        self.checkpoint()
+
+    def for_hire(self):
+        """Clear the fare. An unpaid trip is recorded as such."""
+        if self.position == HIRED:
+            raise Refused("Press STOP first")
+        if self.position == FOR_HIRE:
+            return
+        if not self._duty.trip_booked:
+            self._book_trip(schema.OPEN, 0)
+        self._clear()
+
+    def paid(self, how):
+        """The trip is paid: book it. `how` is schema.CASH or schema.CARD."""
+        self._book_trip(how, 0)
+        self.checkpoint()
+
+    def change_tariff(self, tariff):
+        """Put a tariff in force: now if For Hire, else when the trip in progress has ended."""
+        self._next_tariff = tariff
+        if self.position == FOR_HIRE:
+            self._apply_tariff()
+
+    def trip_fields(self, paid, flags):
+        """The TRIP record of the trip in progress."""
+        t = self.taximeter
+        return {
+            "trip": self._duty.trip,
+            "shift": self._duty.shift,
+            "start_time": t.start_utc_s,
+            "end_time": self._board.utc_s(),
+            "distance_mm": t.distance_mm,
+            "pulses": t.pulses_hired,
+            "slow_ms": t.slow_ms,
+            "hired_ms": t.hired_ms,
+            "fare": t.fare,
+            "supplements": t.supplements,
+            "currency": self.currency,
+            "paid": paid,
+            "flags": flags,
+            "tariff_version": self._tariff.version,
+            "tariff": self._tariff.name,
+        }
+
+    def _book_trip(self, paid, flags):
+        self._booking.trip(**self.trip_fields(paid, flags))
+        self._duty.trip_closed(paid, self.due)
+
+    def _clear(self):
+        self.taximeter.clear(self._board.ticks_ms())
+        self._booking.totals(self._duty.totals.pack())
+        self.checkpoint()
+        if self._next_tariff is not None:
+            self._apply_tariff()
+
+    def _apply_tariff(self):
+        self._tariff, self._next_tariff = self._next_tariff, None
+        self.taximeter.set_tariff(self._tariff)
+        text = "%s version %d" % (self._tariff.name, self._tariff.version)
+        self._booking.event(schema.TARIFF_CHANGED, text)

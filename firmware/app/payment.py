@@ -1,0 +1,284 @@
+# A payment by tap: reader below, kernel inside, journal first, screen last.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+import asyncio
+import struct
+
+from flagfall.clock import civil
+from flagfall.emv import outcome as oc
+from flagfall.emv import recovery, torn
+from flagfall.emv.purchase import card_tag_input
+from flagfall.emv.tlv import encode
+from flagfall.emv.transaction import Transaction
+from flagfall.hmac_sha256 import hmac_sha256
+from flagfall.journal import schema
+from flagfall.journal.ring import JournalFull
+from micropython import const
+from drivers.reader import CardLost, ReaderError, SeveralCards
+
+_LOOK_MS = const(300)  # one look for a card; a key is heard between two
+_TAP_WAIT_MS = const(60000)  # how long the driver's request to tap stands
+_LEAVE_POLL_MS = const(50)
+_LEAVE_POLLS = const(40)  # how long a paid card may stay before the field is cut anyway
+_TORN_T2_MS = const(60000)  # a torn payment waits so long for its card (payment terminals' T2)
+_FIELD_OFF_MS = const(10)  # EMV Contactless Book D: tRESET is 5.1 to 10 ms
+_NO_CARD = b"\0" * 8
+
+
+class Torn:
+    """A payment whose card left too early: its record, and the kernel's context to finish it."""
+
+    def __init__(self, seq, trip, shift, tag, context):
+        self.seq = seq
+        self.trip = trip
+        self.shift = shift
+        self.tag = tag
+        self.context = context
+
+
+class Payment:
+    """Takes taps, one payment at a time; `take` returns True when the trip is paid."""
+
+    def __init__(self, board, reader, terminal, sealer, journal_key, booking, duty, screen):
+        self._board = board
+        self._reader = reader
+        self._terminal = terminal
+        self._sealer = sealer
+        self._journal_key = journal_key
+        self._booking = booking
+        self._duty = duty
+        self._screen = screen
+        self._checkpoint = None
+        self._open = False  # the reader chip is configured
+        self._key_booked = False
+        self._cancelled = False
+        self._torn = []
+        self.busy = False
+        self.wait_ms = _TAP_WAIT_MS
+
+    def attach(self, checkpoint):
+        """`checkpoint()` makes the duty durable. Takes up torn payments from before a restart."""
+        self._checkpoint = checkpoint
+        for seq, trip, shift, tag, packed in self._duty.torn:
+            try:
+                context = torn.unpack(packed, self._same_card(tag))
+            except ValueError:
+                continue  # the TORN record itself is in the journal: the office sees it open
+            self._torn.append(Torn(seq, trip, shift, tag, context))
+
+    def cancel(self):
+        """The driver wants something else: stop waiting for a card."""
+        self._cancelled = True
+
+    async def take(self, amount, utc_offset_s):
+        """Take `amount` (minor units) from the next card. True if it is paid and in flash."""
+        if not self._booking.journal.room_for_card():
+            self._screen.say("Memory full: no cards until the office has pulled. Take cash.")
+            return False
+        self._cancelled = False
+        self.busy = True
+        try:
+            self.ready_seal()
+            if not self._open:
+                await self._reader.open()
+                self._open = True
+            await self._reader.field(True)
+            return await self._taps(amount, utc_offset_s)
+        except ReaderError as e:
+            self._open = False
+            self._booking.event(schema.READER_FAULT, str(e))
+            self._screen.say("Card reader fault: %s. Take cash." % e)
+            return False
+        except JournalFull:
+            self._screen.say("Memory full: nothing was charged by this unit. Call the office.")
+            return False
+        finally:
+            await self._field_off()
+            self.busy = False
+
+    async def _taps(self, amount, utc_offset_s):
+        """One payment, over as many taps as it needs."""
+        began = self._board.ticks_ms()
+        self._screen.say("Tap card: %d.%02d" % divmod(amount, 100))
+        while not self._cancelled:
+            insist = any(t.trip == self._duty.trip for t in self._torn)
+            limit = _TORN_T2_MS if insist else self.wait_ms
+            if self._board.ticks_ms() - began > limit:
+                break
+            try:
+                target = await self._reader.activate(_LOOK_MS)
+            except SeveralCards:
+                self._screen.say("More than one card. Present one card.")
+                continue
+            if target is None:
+                continue
+            if not target.takes_apdus:
+                self._screen.say("This card cannot pay. Take another card or cash.")
+                await self._let_go()
+                continue
+            tx = await self._transact(amount, utc_offset_s, insist)
+            done = self._conclude(tx)
+            if done is not None:
+                await self._let_go()
+                return done
+            # A card must leave the field before it can be selected afresh.
+            await self._reader.field(False)
+            await asyncio.sleep_ms(max(tx.outcome.wait_ms, _FIELD_OFF_MS))
+            await self._reader.field(True)
+            began = self._board.ticks_ms()
+        for entry in [t for t in self._torn if t.trip == self._duty.trip]:
+            self._close_torn(entry, schema.TORN_GIVEN_UP)
+        self._screen.say("No card taken")
+        return False
+
+    async def _transact(self, amount, utc_offset_s, insist):
+        """Run the kernel against the card in the field; return the transaction, ended."""
+        now = self._board.utc_s()
+        local = civil(now + utc_offset_s)
+        tx = Transaction(
+            self._terminal,
+            amount,
+            self._board.random(4),
+            _bcd(local[0] % 100, local[1], local[2]),
+            _bcd(*local[3:6]),
+            sequence=self._booking.journal.last_seq + 1,
+            torn=[t.context for t in self._torn] or None,
+            insist=insist,
+            now_s=now,
+        )
+        apdu = tx.start()
+        while apdu is not None:
+            try:
+                apdu = tx.step(await self._reader.transceive(apdu))
+            except CardLost:
+                tx.card_lost()
+                break
+        return tx
+
+    def _conclude(self, tx):
+        """Book what the tap has shown, then say it. True paid, False not, None: tap again."""
+        result = tx.outcome
+        resolved = None
+        for context, verdict in tx.torn_results:
+            entry = self._entry(context)
+            if verdict == recovery.NOT_DEBITED:
+                self._close_torn(entry, schema.TORN_NOT_DEBITED)
+            elif verdict == recovery.DEBITED:
+                resolved = entry
+        kind = result.record_outcome()
+        seq = self._book(tx, kind, resolved) if kind else 0
+        if result.code == oc.APPROVED:
+            if resolved is not None:
+                self._torn.remove(resolved)
+            self._duty.card_paid(result.amount)
+            self._remember()
+            self._screen.say(result.message)
+            self._screen.tone("approved")
+            if resolved is not None and resolved.trip != self._duty.trip:
+                return None  # an earlier trip is settled; this one is still to be paid
+            return True
+        if kind == schema.TORN and tx.torn is not None:
+            tag = self._tag(tx)
+            self._torn.append(Torn(seq, self._duty.trip, self._duty.shift, tag, tx.torn))
+            if len(self._torn) > torn.MAX_TORN:
+                self._close_torn(self._torn[0], schema.TORN_GIVEN_UP)
+            self._remember()
+        self._screen.say(result.message)
+        if result.code in (oc.TORN, oc.TRY_AGAIN, oc.ANOTHER_CARD):
+            self._screen.tone("again")
+            return None
+        self._screen.tone("declined")
+        return False
+
+    def _book(self, tx, kind, resolved):
+        """A PAYMENT record of the kernel's outcome; card data sealed. Returns its seq."""
+        result = tx.outcome
+        plain = b"".join(encode(tag, value) for tag, value in result.data)
+        balance = result.balance_after
+        return self._booking.payment(
+            trip=resolved.trip if resolved else self._duty.trip,
+            shift=resolved.shift if resolved else self._duty.shift,
+            outcome=kind,
+            profile=result.profile,
+            amount=result.amount,
+            currency=result.currency,
+            last_digits=result.last_four or "0000",
+            atc=result.atc,
+            balance_after=schema.UNKNOWN_BALANCE if balance is None else balance,
+            torn_seq=resolved.seq if resolved else 0,
+            card_tag=self._tag(tx),
+            reason=result.record_reason(),
+            sealed=self._sealer.seal(plain) if plain else b"",
+        )
+
+    def _close_torn(self, entry, kind):
+        """A torn payment has not debited, or is given up: say so in the journal."""
+        context = entry.context
+        self._booking.payment(
+            trip=entry.trip,
+            shift=entry.shift,
+            outcome=kind,
+            profile=context.profile,
+            amount=context.amount,
+            currency=context.currency,
+            last_digits="0000",
+            atc=context.atc,
+            balance_after=schema.UNKNOWN_BALANCE,
+            torn_seq=entry.seq,
+            card_tag=entry.tag,
+            reason="torn",
+            sealed=b"",
+        )
+        self._torn.remove(entry)
+        self._remember()
+
+    def _entry(self, context):
+        for entry in self._torn:
+            if entry.context is context:
+                return entry
+        raise ValueError("the kernel names a torn payment that is not ours")
+
+    def _remember(self):
+        """Make what is torn durable."""
+        self._duty.torn = [
+            (t.seq, t.trip, t.shift, t.tag, t.context.pack()) for t in self._torn
+        ]
+        self._checkpoint()
+
+    def _tag(self, tx):
+        text = tx.card_tag_input()
+        return hmac_sha256(self._journal_key, text)[:8] if text else _NO_CARD
+
+    def _same_card(self, tag):
+        key = self._journal_key
+        return lambda pan, psn: hmac_sha256(key, card_tag_input(pan, psn))[:8] == tag
+
+    def ready_seal(self):
+        """Put this epoch's wrapped data key in flash; before the first payment, best when idle."""
+        if not self._key_booked:
+            self._booking.key(self._sealer.key_record_body())
+            self._key_booked = True
+
+    # Reader.
+
+    async def _let_go(self):
+        """Wait until the card is taken away, within reason, and release it."""
+        try:
+            for _ in range(_LEAVE_POLLS):
+                if not await self._reader.present():
+                    break
+                await asyncio.sleep_ms(_LEAVE_POLL_MS)
+            await self._reader.release()
+        except ReaderError:
+            self._open = False  # opened again before the next tap
+
+    async def _field_off(self):
+        try:
+            await self._reader.field(False)
+        except ReaderError:
+            self._open = False
+
+
+def _bcd(*pairs):
+    """Two-digit numbers as BCD bytes."""
+    return struct.pack("%dB" % len(pairs), *(n // 10 << 4 | n % 10 for n in pairs))

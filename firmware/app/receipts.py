@@ -1,0 +1,81 @@
+# Receipts on paper, made from the journal: what is printed is what is recorded.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+from flagfall import receipt
+from flagfall.journal import schema
+
+_SEARCH = 200  # records back from the newest: far more than one trip writes
+
+
+class Receipts:
+    """Prints what is due. Without paper the receipt stays due and can be printed later."""
+
+    def __init__(self, printer, settings, meter, duty, booking, screen):
+        self._printer = printer
+        self._settings = settings
+        self._meter = meter
+        self._duty = duty
+        self._booking = booking
+        self._screen = screen
+
+    async def due(self, copy=False):
+        """Print the receipt of the trip that was just booked."""
+        trip, payment = self._find(self._duty.trip)
+        if trip is None:
+            self._screen.say("No trip to print")
+            return
+        meter = self._meter
+        price = meter.taximeter.unit_price
+        lines = receipt.lines(
+            self._settings, trip, payment, price, meter.utc_offset_s, meter.minor_digits, copy
+        )
+        if await self._put(lines):
+            self._duty.receipt_due = False
+            self._booking.event(schema.RECEIPT_PRINTED, "trip %d" % trip["trip"])
+            self._meter.checkpoint()
+
+    async def again(self):
+        """The driver asks for it: the first print if that failed, else a copy."""
+        await self.due(copy=not self._duty.receipt_due)
+
+    async def shift(self):
+        """The summary of the shift."""
+        duty = self._duty
+        digits = self._meter.minor_digits
+        cash = duty.shift_fares - duty.shift_card_amount
+        await self._put(
+            [
+                receipt.centred("SHIFT %d" % duty.shift),
+                receipt.row("Driver", duty.driver),
+                receipt.row("Trips", "%d" % duty.shift_trips),
+                receipt.row("Fares", receipt.money(duty.shift_fares, digits)),
+                receipt.row("By card (%d)" % duty.shift_cards, receipt.money(
+                    duty.shift_card_amount, digits)),
+                receipt.row("Cash", receipt.money(cash, digits)),
+            ]
+        )
+
+    async def _put(self, lines):
+        try:
+            await self._printer.print(lines)
+        except OSError as e:
+            self._screen.say("Printer: %s. PRINT tries again." % e)
+            return False
+        return True
+
+    def _find(self, number):
+        """The TRIP record of trip `number` and its approved PAYMENT, as dicts or None."""
+        journal = self._booking.journal
+        trip = payment = None
+        for record in journal.read(max(1, journal.last_seq - _SEARCH)):
+            kind = getattr(record, "type", None)
+            if kind not in (schema.TRIP, schema.PAYMENT):
+                continue
+            fields = schema.unpack(kind, record.body)
+            if fields["trip"] != number:
+                continue
+            if kind == schema.TRIP:
+                trip = fields
+            elif fields["outcome"] in (schema.APPROVED, schema.TORN_DEBITED):
+                payment = fields
+        return trip, payment

@@ -1,0 +1,76 @@
+# What the driver and the passenger see: the face of the meter, sent only when it changes.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+from flagfall.clock import civil
+from flagfall.meter.taximeter import FOR_HIRE, HIRED, STOPPED
+
+_POSITIONS = {FOR_HIRE: "FOR HIRE", HIRED: "HIRED", STOPPED: "STOPPED"}
+
+
+class Screen:
+    """Composes the face. `say` puts a line for the driver on it."""
+
+    def __init__(self, display, buzzer, utc_s):
+        self._display = display
+        self._buzzer = buzzer
+        self._utc_s = utc_s
+        self._meter = None
+        self._duty = None
+        self._shown = None
+        self._message = ""
+        self._number = 0
+        self._key = None
+
+    def attach(self, meter, duty):
+        self._meter = meter
+        self._duty = duty
+
+    def say(self, text):
+        """A line for the driver, in plain words; at once."""
+        self._message = text
+        self._number += 1
+        self.refresh()
+
+    def tone(self, name):
+        self._buzzer.tone(name)
+
+    def refresh(self):
+        """Send the face if anything on it has changed."""
+        if self._meter is None:
+            face = {"position": "NOT PROVISIONED", "message": self._message}
+            self._show(face, (self._message, self._number))
+            return
+        t = self._meter.taximeter
+        second = self._utc_s()
+        # Compare a few integers each tick; build the face only when one has changed.
+        key = (t.position, t.fare, t.supplements, t.distance_mm // 10000, t.slow_ms // 1000)
+        key += (t.unit_price, t.slow, second, self._number, self._duty.paid, self._duty.driver)
+        if key == self._key:
+            return
+        local = civil(second + self._meter.utc_offset_s)
+        face = {
+            "position": _POSITIONS[t.position],
+            "fare": t.fare,
+            "supplements": t.supplements,
+            "distance_mm": t.distance_mm // 10000 * 10000,
+            "waiting_s": t.slow_ms // 1000,
+            "unit_price": t.unit_price,
+            "slow": bool(t.slow),
+            "night": bool(t.night),
+            "options": t.options,
+            "currency": self._meter.currency,
+            "minor_digits": self._meter.minor_digits,
+            "clock": "%02d:%02d" % (local[3], local[4]),
+            "roof_light": t.position == FOR_HIRE and bool(self._duty.driver),
+            "driver": self._duty.driver,
+            "trip": self._duty.trip,
+            "paid": self._duty.paid,
+            "message": self._message,
+            "said": self._number,
+        }
+        self._show(face, key)
+
+    def _show(self, face, key):
+        if key != self._key:
+            self._key = key
+            self._display.show(face)

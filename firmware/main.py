@@ -1,0 +1,42 @@
+# A unit's first file: picks the board, builds the Unit, runs it.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+import asyncio
+import gc
+import sys
+
+from board import Board
+from micropython import const
+from unit import Unit
+
+_RESTART_MS = const(500)
+_LONGEST_RESTART_MS = const(60000)  # a defect that comes back at once does not wear the flash
+
+
+def make_reader(port):
+    """The reader chip of this board on its port."""
+    from drivers.pn532 import PN532
+    from drivers.pn532_hsu import HSU
+
+    return PN532(HSU(port))
+
+
+async def main():
+    board = Board()
+    background = [asyncio.create_task(c) for c in board.background()]
+    await board.start()
+    wait_ms = _RESTART_MS
+    while True:
+        gc.collect()
+        try:
+            await Unit(board, make_reader).run()
+            wait_ms = _RESTART_MS
+        except Exception as e:  # a defect: keep the trace for the workshop, then start afresh
+            sys.print_exception(e)
+            if any(task.done() for task in background):
+                return  # the board itself has gone
+            wait_ms = min(2 * wait_ms, _LONGEST_RESTART_MS)
+        await asyncio.sleep_ms(wait_ms)
+
+
+asyncio.run(main())

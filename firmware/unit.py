@@ -1,0 +1,153 @@
+# The unit: the one place where the parts are wired together.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+import asyncio
+import gc
+
+from app.booking import Booking
+from app.configuration import Configuration
+from app.duty import Duty
+from app.housekeeping import Housekeeping
+from app.keys import Keys
+from app.link import Cable, Maintenance
+from app.meter import Meter
+from app.payment import Payment
+from app.receipts import Receipts
+from app.screen import Screen
+from flagfall.emv.aid import parse_aid
+from flagfall.emv.capk import CapkStore
+from flagfall.emv.terminal import ECASH, Terminal
+from flagfall.hmac_sha256 import hmac_sha256
+from flagfall.journal import schema
+from flagfall.journal.ring import Journal
+from flagfall.meter.tariff import Tariff
+from flagfall.seal import Sealer
+
+
+class Unit:
+    """Built from a board (boards/<name>/board.py); `run` ends only when it wants to be rebuilt."""
+
+    def __init__(self, board, make_reader):
+        self._board = board
+        self._make_reader = make_reader
+        self._configuration = Configuration(board.files_root)
+        self._screen = Screen(board.display, board.buzzer, board.utc_s)
+
+    async def run(self):
+        """Bring the unit up and run it until new settings ask for a fresh start."""
+        self._configuration.load()
+        gc.collect()
+        c = self._configuration
+        if c.unit_key is None or c.settings is None or c.tariff_blob is None:
+            await self._run_unprovisioned()
+            return
+        board = self._board
+        journal_key = hmac_sha256(c.unit_key, b"journal")
+        journal = Journal(board.journal_flash, journal_key)
+        checkpoints = Journal(board.trips_flash, journal_key, keep_unacked=False)
+        journal.mount(c.first_epoch)
+        checkpoints.mount(1)
+        booking = Booking(journal, board.utc_s)
+        duty = Duty()
+        meter = Meter(
+            board, Tariff(c.tariff_blob), c.settings, duty, booking, checkpoints, self._screen
+        )
+        booking.event(schema.STARTED, "epoch %d" % journal.epoch)
+        meter.recover()
+        self._screen.attach(meter, duty)
+        payment = self._payment(journal_key, booking, duty, meter)
+        receipts = Receipts(board.printer, c.settings, meter, duty, booking, self._screen)
+        keys = Keys(board, meter, payment, receipts, duty, booking, self._screen)
+        maintenance = Maintenance(board, c, booking, meter, duty, self._screen)
+        house = Housekeeping(board, journal, checkpoints, meter, payment, booking, self._screen)
+        house.at_start()
+        gc.collect()
+        tasks = [
+            meter.run(),
+            keys.run(),
+            house.run(),
+            Cable(board.cable_port(), maintenance, board.random).run(),
+        ]
+        if duty.receipt_due:
+            self._screen.say("Trip %d was paid: printing its receipt" % duty.trip)
+            tasks.append(receipts.due())
+        elif not duty.driver:
+            self._screen.say("Sign in")
+        await self._until(maintenance.restart, tasks)
+
+    async def _run_unprovisioned(self):
+        """As the factory left it, or half provisioned: only the cable works."""
+        c = self._configuration
+        board = self._board
+        booking = None
+        if c.unit_key is not None:
+            journal = Journal(board.journal_flash, hmac_sha256(c.unit_key, b"journal"))
+            journal.mount(c.first_epoch)
+            booking = Booking(journal, board.utc_s)
+        self._screen.say("Connect the office's cable")
+        maintenance = Maintenance(board, c, booking, None, None, self._screen)
+        cable = Cable(board.cable_port(), maintenance, board.random)
+        await self._until(maintenance.restart, [cable.run(), self._idle()])
+
+    async def _idle(self):
+        while True:
+            await self._board.tick()
+
+    def _payment(self, journal_key, booking, duty, meter):
+        """The payment task, or None while there are no limits or CA keys to pay with."""
+        c = self._configuration
+        if not c.settings["aids"] or not c.capks or c.fleet_key is None:
+            return None
+        capks = CapkStore(live=False)
+        for row in c.capks:
+            capks.add(row, live=False)
+        settings = c.settings
+        terminal = Terminal(
+            settings["country"],
+            settings["currency"],
+            [parse_aid(bytes.fromhex(row)) for row in settings["aids"]],
+            capks,
+            profiles=(ECASH,),
+            serial=(c.unit_id + "00000000")[:8].encode(),
+        )
+        payment = Payment(
+            self._board,
+            self._make_reader(self._board.reader_port()),
+            terminal,
+            Sealer(c.fleet_key, self._board.random),
+            journal_key,
+            booking,
+            duty,
+            self._screen,
+        )
+        payment.attach(meter.checkpoint)
+        if "tap_wait_ms" in settings:
+            payment.wait_ms = settings["tap_wait_ms"]
+        return payment
+
+    async def _until(self, event, coroutines):
+        """Run tasks until `event` is set or one of them dies; then end them all."""
+        failed = []
+
+        async def watched(coroutine):
+            try:
+                await coroutine
+            except asyncio.CancelledError:
+                raise
+            except Exception as e:  # whatever it was: report it and start the unit afresh
+                failed.append(e)
+                event.set()
+
+        tasks = [asyncio.create_task(watched(c)) for c in coroutines]
+        await event.wait()
+        # Let the answer that announced the change leave on the cable.
+        await asyncio.sleep_ms(200)
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+        if failed:
+            raise failed[0]
