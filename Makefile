@@ -1,0 +1,58 @@
+# Flagfall: everything a person needs is one word here. `make demo` and `make test` set up by themselves.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# Debian packages: libnfc-bin and valgrind are clients that the tests and benchmarks use.
+PACKAGES := python3-venv libnfc-bin valgrind postgresql
+
+.PHONY: setup demo test soak bench lint format flash clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		missing=""; \
+		for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+		if [ -n "$$missing" ]; then \
+			echo "installing Debian packages:$$missing"; \
+			apt-get update -qq && \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+		fi; \
+	else \
+		for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo "please install: $$p"; done; \
+	fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Flagfall needs Python 3.11 or newer; name it with PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing Python packages into .venv"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,lock]'
+	@touch $(READY)
+
+demo: setup
+	@$(BIN)/flagfall demo
+
+test: setup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: setup
+	@FLAGFALL_SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 7200
+
+bench: setup
+	@$(BIN)/python tests/bench/run.py
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+flash: setup
+	@test -n "$(PORT)" || { echo "say where the unit is: make flash PORT=/dev/ttyACM0"; exit 2; }
+	@$(BIN)/flagfall flash --port $(PORT) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(BOARD),--board $(BOARD))
+
+clean:
+	rm -rf build .venv

@@ -1,0 +1,91 @@
+"""One simulated taxi: the unit with its reader, cable, wheel, keys and paper, in one folder."""
+
+import os
+import tty
+from pathlib import Path
+from types import TracebackType
+
+from flagfall_host.bench.cards.card import Card
+from flagfall_host.bench.pty_port import PtyPort
+from flagfall_host.bench.reader.field import Field
+from flagfall_host.bench.reader.pn532 import PN532Chip
+from flagfall_host.bench.unit_process import HEAP, UnitProcess
+from flagfall_host.bench.wheel import Wheel
+from flagfall_host.bench.world import World
+
+
+class Taxi:
+    """Everything in and around one unit. `k` pulses a kilometre; `utc_s` seconds since 2000."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        k: int,
+        utc_s: int,
+        seed: str | None = None,
+        factor: float = 0,
+        heap: str = HEAP,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.world = World(folder, Wheel(k), utc_s, factor=factor)
+        self.field = Field()
+        self.chip = PN532Chip(self.field)
+        self._reader = PtyPort(self.chip)
+        self.cable = Cable()
+        self.unit = UnitProcess(
+            folder,
+            self.world,
+            reader=self._reader.path,
+            cable=self.cable.unit_path,
+            seed=seed,
+            heap=heap,
+        )
+
+    @property
+    def wheel(self) -> Wheel:
+        return self.world.wheel
+
+    @property
+    def face(self) -> dict:
+        return self.world.face
+
+    @property
+    def port(self) -> str:
+        """The path of the cable's end at the host."""
+        return self.cable.host_path
+
+    def press(self, key: str, text: str = "", *, what: str, **expected: object) -> None:
+        """Press a key and wait until the face shows `expected`."""
+        self.world.press(key, text)
+        self.world.wait_face(what, **expected)
+
+    def drive(self, speeds: list[int]) -> None:
+        """Drive along `speeds` (0.1 km/h, one a second), then stand."""
+        self.wheel.drive([*speeds, 0])
+        self.world.run(1_000 * len(speeds))
+
+    def stand(self, seconds: int) -> None:
+        self.wheel.drive([0])
+        self.world.run(1_000 * seconds)
+
+    def hold(self, card: Card) -> None:
+        """Hold a card to the reader."""
+        self.field.place(card)
+
+    def close(self) -> None:
+        self.unit.power_off()
+        self.world.close()
+        self._reader.close()
+        self.cable.close()
+
+    def __enter__(self) -> "Taxi":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
