@@ -1,0 +1,360 @@
+# One payment from the answer to GPO to the verdict: the card's data and every check on them.
+# MIT licence, (c) 2026 The Flagfall contributors.
+#
+# JR/T 0025.12-2013, sections 6.5 to 7.6, and the order that torn cards dictate: what can be
+# checked before the last record is asked for is checked before.
+
+from flagfall.emv import bcd, outcome
+from flagfall.emv.authentication import Authentication
+from flagfall.emv.oda_rsa import OdaError
+from flagfall.emv.outcome import DECLINED, END, OTHER_INTERFACE, Outcome, Stop
+from flagfall.emv.records import parse_afl, take
+from flagfall.emv.terminal import ECASH, ODA
+from flagfall.emv.tlv import TlvError, collect, only
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+_TYPE_MASK = const(0x30)  # of CVR byte 1
+_TC = const(0x10)
+_ARQC = const(0x20)
+_AIP_DDA = const(0x20)
+_CTQ_PIN = const(0x80)
+_CTQ_SIGNATURE = const(0x40)
+_CTQ_SWITCH = const(0x10)  # switch interface if ODA fails
+_CTQ_CDCVM = const(0x80)  # byte 2
+
+# docs/formats.md, section 4
+_SEALED = (
+    (0x57, 0x5A, 0x5F34, 0x5F24, 0x9F26, 0x9F27, 0x9F10, 0x9F37, 0x9F36, 0x95, 0x9A, 0x9C)
+    + (0x9F02, 0x9F03, 0x5F2A, 0x82, 0x9F1A, 0x9F33, 0x9F34, 0x9F35, 0x9F1E, 0x84, 0x9F09)
+    + (0x9F41, 0x9F63, 0x9F74)
+)
+
+
+def track2(value):
+    """(PAN digits, expiry in months since year 0) of tag 57. Raises Stop."""
+    text = value.hex()
+    at = text.find("d")
+    if not 8 <= at <= 19 or len(text) < at + 8 or not text[:at].isdigit():
+        raise Stop(END, "malformed")
+    rest = text[at + 1 :].rstrip("f")
+    if len(rest) < 7 or not rest.isdigit():
+        raise Stop(END, "malformed")
+    try:
+        return text[:at], bcd.year_month(int(rest[0:2], 16), int(rest[2:4], 16))
+    except ValueError:
+        raise Stop(END, "malformed") from None
+
+
+def gpo_balance(data):
+    """The balance that came with the cryptogram: 9F5D, else issuer data of type 01; or None."""
+    value = data.get(0x9F5D)
+    if value is None:
+        issuer = data.get(0x9F10, b"")
+        if len(issuer) < 15 or issuer[8] < 6 or issuer[9] != 1:
+            return None
+        value = issuer[10:15]
+    try:
+        return bcd.to_int(value)
+    except ValueError:
+        return None
+
+
+class Purchase:
+    """Card data and checks of one payment. Methods raise Stop, or tlv.TlvError for malformed data.
+
+    `terminal_data` is the dict of what went into the PDOL. `records` is the AFL as a list once
+    `begin` has run. `pan`, `atc` are secret and not: only `last_four` leaves the kernel in clear.
+    """
+
+    def __init__(self, terminal, candidate, rules, profile, fci_name, terminal_data, date):
+        self.terminal = terminal
+        self.combination = candidate.combination
+        self.select_name = candidate.name
+        self.rules = rules
+        self.profile = profile
+        self.name = fci_name
+        self.sent = terminal_data
+        self._months, self._day = bcd.yymmdd(date)
+        self.data = {}
+        self.static = []
+        self.records = []
+        self.position = 0  # records taken
+        self.pan = None
+        self.psn = 0
+        self.atc = 0
+        self.flags = 0 if terminal.capks.live else outcome.FLAG_TEST_KEYS
+        self.is_tc = False
+        self.verified = False
+        self._cvm = b"\x1f\x00\x02"
+        self._failure = None
+        self.authentication = None
+
+    # -- the answer to GPO ------------------------------------------------------------------
+
+    def begin(self, body):
+        """Take the GPO answer: format, identity and cryptogram type. Decides nothing yet."""
+        if body[:1] == b"\x80":  # AIP and AFL only: a card that wants the full PBOC path
+            raise Stop(END, "missing")
+        collect(only(body, 0x77), self.data)
+        data = self.data
+        for tag in self.rules.mandatory:
+            if tag not in data:
+                raise Stop(END, "missing")
+        if len(data[0x82]) != 2 or len(data[0x9F36]) != 2 or len(data[0x9F26]) != 8:
+            raise Stop(END, "malformed")
+        if not 7 <= len(data[0x9F10]) <= 32:
+            raise Stop(END, "missing")
+        self.atc = data[0x9F36][0] << 8 | data[0x9F36][1]
+        self.pan, self._expiry = track2(data[0x57])
+        self._take_psn()
+        kind = data[0x9F10][4] & _TYPE_MASK
+        self.is_tc = kind == _TC
+        # 9F10 decides, since many cards leave 9F27 out; but if it is there it must agree.
+        cid = 0x40 if kind == _TC else 0x80 if kind == _ARQC else 0x00
+        if 0x9F27 in data:
+            if len(data[0x9F27]) != 1 or data[0x9F27][0] & 0xC0 != cid:
+                raise Stop(END, "protocol")
+        else:
+            data[0x9F27] = bytes((cid,))
+
+    def _take_psn(self):
+        psn = self.data.get(0x5F34)
+        if psn is not None:
+            if len(psn) != 1:
+                raise Stop(END, "malformed")
+            try:
+                self.psn = bcd.to_int(psn)
+            except ValueError:
+                raise Stop(END, "malformed") from None
+
+    def decide_path(self):
+        """Every check that the GPO answer allows; then the AFL. Raises Stop."""
+        data = self.data
+        cid = data[0x9F27][0] & 0xC0
+        if self.terminal.denied(self.pan):
+            raise Stop(DECLINED, "denied")
+        if self._expiry < self._months:
+            raise Stop(DECLINED, "expired")
+        if cid == 0:
+            raise Stop(DECLINED, "card-refuses")
+        online = bool(self.sent[0x9F66][1] & 0x80)
+        if self.is_tc:
+            if self.profile != ECASH or online:
+                raise Stop(END, "protocol")  # we asked for an online cryptogram
+        elif self.profile != ODA:
+            if self.combination.over_floor:
+                raise Stop(OTHER_INTERFACE, "limit")
+            raise Stop(DECLINED, "online")
+        self._check_cvm()
+        if self.atc == 0:
+            raise Stop(DECLINED, "counter")
+        if not data[0x82][0] & _AIP_DDA:
+            raise self._oda_failed("no-oda")
+        if 0x94 not in data:
+            raise self._oda_failed("no-oda")
+        self.records = parse_afl(data[0x94])
+        self._signed_upto = 0
+        for at, (_, _, signed) in enumerate(self.records):
+            if signed:
+                self._signed_upto = at + 1
+        self.authentication = Authentication(
+            self.terminal,
+            self.rules,
+            self.combination.parameters.rid(),
+            data,
+            self.static,
+            self._months,
+            self._day,
+        )
+
+    def _check_cvm(self):
+        """Card transaction qualifiers 9F6C (Book C-3, annex A.2; JR/T 0025.12, 7.6)."""
+        required = bool(self.sent[0x9F66][1] & 0x40)
+        ctq = self.data.get(0x9F6C)
+        signature = self.terminal.signature_supported()
+        if ctq is None:
+            if required:
+                if not signature:
+                    raise Stop(OTHER_INTERFACE, "pin")
+                self._sign()
+            return
+        if len(ctq) != 2:
+            raise Stop(END, "malformed")
+        if ctq[1] & _CTQ_CDCVM:
+            self.flags |= outcome.FLAG_CDCVM
+            self._cvm = b"\x01\x00\x02"
+        elif ctq[0] & _CTQ_SIGNATURE and signature:
+            self._sign()
+        elif required or ctq[0] & (_CTQ_PIN | _CTQ_SIGNATURE):
+            raise Stop(OTHER_INTERFACE, "pin")
+
+    def _sign(self):
+        self.flags |= outcome.FLAG_SIGNATURE
+        self._cvm = b"\x1e\x00\x00"
+
+    def _oda_failed(self, reason):
+        """What a failed ODA leads to: CTQ may ask for the other interface (JR/T 0025.12, 7.5)."""
+        ctq = self.data.get(0x9F6C)
+        if ctq and ctq[0] & _CTQ_SWITCH:
+            return Stop(OTHER_INTERFACE, reason)
+        return Stop(DECLINED, reason)
+
+    # -- records ----------------------------------------------------------------------------
+
+    def next_record(self):
+        """(SFI, number) of the record to ask for, or None when all have been taken."""
+        if self.position >= len(self.records):
+            return None
+        return self.records[self.position][:2]
+
+    def next_is_last(self):
+        return self.position == len(self.records) - 1
+
+    def take_record(self, body):
+        """Take the body of the record that was asked for; the crypto is left for `work`."""
+        sfi, _, signed = self.records[self.position]
+        part = take(sfi, body, self.data)
+        self.position += 1
+        if signed:
+            self.static.append(part)
+        self._check_fields()
+
+    def _check_fields(self):
+        """PAN, dates and lengths of what records have brought so far."""
+        data = self.data
+        pan = data.get(0x5A)
+        if pan is not None:
+            try:
+                same = bcd.digits(pan) == self.pan
+            except ValueError:
+                raise Stop(END, "malformed") from None
+            if not same:
+                raise Stop(DECLINED, "pan")
+        self._take_psn()
+        for tag, too_early in ((0x5F24, False), (0x5F25, True)):
+            value = data.get(tag)
+            if value is None:
+                continue
+            try:
+                months, day = bcd.yymmdd(value)
+            except ValueError:
+                raise Stop(END, "malformed") from None
+            today = (self._months, self._day)
+            if too_early and (months, day) > today or not too_early and (months, day) < today:
+                raise Stop(DECLINED, "expired")
+
+    def work(self):
+        """Do one piece of arithmetic that is ready; True if there may be more.
+
+        May run while the card is sending: a failure is kept and raised by the next step.
+        """
+        if self._failure is not None or self.authentication is None:
+            return False
+        try:
+            done = self.position >= self._signed_upto
+            return self.authentication.advance(Authentication.EARLY, self.pan, done)
+        except OdaError as e:
+            self._failure = self._oda_failed(e.reason)
+            return False
+
+    def _authenticate(self, stage):
+        if self._failure is not None:
+            raise self._failure
+        final = stage == Authentication.FINAL
+        done = self.position >= self._signed_upto
+        sent = self.sent
+        try:
+            while self.authentication.advance(stage, self.pan, done):
+                pass  # issuer, card, signature: three pieces at most
+            if not self.verified:
+                self.verified = self.authentication.check_fdda(
+                    sent[0x9F37], sent[0x9F02], sent[0x5F2A], final
+                )
+        except OdaError as e:
+            raise self._oda_failed(e.reason) from None
+
+    def before_last(self):
+        """The gate: after it the card may debit. Raises Stop while that is still harmless."""
+        self._authenticate(Authentication.GATE)
+
+    def finish(self):
+        """All records are here: the rest of the authentication. Raises Stop."""
+        self._authenticate(Authentication.FINAL)
+        if not self.verified:
+            raise self._oda_failed("fdda")
+
+    def redo_last(self, body):
+        """Take the last record from its backup on the card; True if then all is verified."""
+        self._undo = (dict(self.data), len(self.static), self.position, self.verified)
+        try:
+            self.take_record(body)
+            self.finish()
+        except (Stop, TlvError):
+            self.undo_last()
+            return False
+        return True
+
+    def undo_last(self):
+        """Go back to before `redo_last`."""
+        data, parts, self.position, self.verified = self._undo
+        self.data.clear()
+        self.data.update(data)
+        del self.static[parts:]
+
+    def genuine(self):
+        """True once the card's certificate chain has been verified."""
+        return self.authentication is not None and self.authentication.icc is not None
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def balance_before(self):
+        """E-cash balance before this payment, from the GPO answer; None if not given."""
+        balance = gpo_balance(self.data)
+        if balance is None or not self.is_tc:
+            return None
+        if self.terminal.balance_after_in_gpo:
+            return balance + bcd.to_int(self.sent[0x9F02])
+        return balance
+
+    def sealed(self):
+        """(tag, value) in the order of docs/formats.md section 4, as far as they are known."""
+        known = {0x84: self.name, 0x9F34: self._cvm}
+        result = []
+        for tag in _SEALED:
+            for source in (known, self.data, self.sent, self.terminal.values):
+                if tag in source:
+                    result.append((tag, source[tag]))
+                    break
+        return result
+
+    def outcome(self, code, reason, flags=0):
+        """An Outcome of this payment, with data as far as they are known."""
+        result = Outcome(code, reason, flags | self.flags)
+        result.amount = bcd.to_int(self.sent[0x9F02])
+        result.currency = self.terminal.currency
+        result.profile = self.profile
+        if self.pan is not None:
+            result.last_four = self.pan[-4:]
+            result.psn = self.psn
+            result.atc = self.atc
+            result.data = self.sealed()
+        before = self.balance_before()
+        if code == outcome.APPROVED and before is not None and before >= result.amount:
+            result.balance_after = before - result.amount
+        return result
+
+    def tag_input(self):
+        """What the card tag of docs/formats.md is the HMAC of: `card`, PAN digits, PSN byte."""
+        return card_tag_input(self.pan, self.psn)
+
+
+def card_tag_input(pan, psn):
+    """`card` and the PAN's digits as ASCII, then the PSN as one BCD byte (00 if none)."""
+    return b"card" + pan.encode() + bcd.from_int(psn, 1)

@@ -1,0 +1,427 @@
+# One tap as a state machine over bytes: APDU out, APDU in, an outcome at the end.
+# MIT licence, (c) 2026 The Flagfall contributors.
+#
+# EMV Books A and B, Book C-7 and C-3, JR/T 0025.12-2013; see docs/contactless.md for the map.
+
+from flagfall.emv import bcd, dol, entry_point, outcome, preprocessing, torn
+from flagfall.emv.kernels import rules
+from flagfall.emv.outcome import (
+    ANOTHER_CARD,
+    APPROVED,
+    ASK_DRIVER,
+    DECLINED,
+    DISPUTED,
+    END,
+    OTHER_INTERFACE,
+    TORN,
+    TRY_AGAIN,
+    Outcome,
+    Stop,
+)
+from flagfall.emv.purchase import Purchase, card_tag_input
+from flagfall.emv.records import read_command
+from flagfall.emv.terminal import ECASH, ODA
+from flagfall.emv.tlv import TlvError
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+MAX_APDUS = 64  # of one tap, recovery included; more is a card that plays with us
+MAX_RESPONSE = 258  # 256 bytes and SW1 SW2: all that a short command can bring
+MAX_AMOUNT = 999999999  # minor units; keeps the PAYMENT record's u32 and sums far from its end
+
+_NEW = const(0)
+_RECOVERY = const(1)
+_PPSE = const(2)
+_SELECT = const(3)
+_GPO = const(4)
+_RECORD = const(5)
+_OVER = const(6)
+
+
+class SequenceError(RuntimeError):
+    """The caller used a Transaction out of order."""
+
+
+class Transaction:
+    """One tap of one card for one amount.
+
+        tx = Transaction(terminal, 2160, un, date, time)
+        command = tx.start()
+        while command is not None:
+            response = reader.transceive(command)     # whole response with SW1 SW2
+            command = tx.step(response)               # or tx.card_lost() and leave the loop
+        tx.outcome
+
+    `amount` in minor units, `un` 4 unpredictable bytes, `date` YYMMDD and `time` hhmmss in BCD,
+    local, 3 bytes each. `sequence` is the unit's transaction counter (9F41). `torn`: a
+    TornContext, or up to three, to resolve first. `stored` is what waits for upload: (payments,
+    minor units, age of the oldest in seconds). `confirmed`: the driver said yes to ASK_DRIVER.
+    `insist`: with torn payments, take no other card (else another card simply pays).
+    `now_s` is any clock in seconds; it only becomes the TornContext's `torn_at_s`.
+
+    While an APDU is under way `work()` may be called: it does a piece of arithmetic, if one is
+    ready, and returns True while there may be more. Nothing depends on its being called.
+
+    Afterwards: `outcome` (never None once a method returned None), `torn` (the TornContext to
+    keep if the outcome is TORN, ANOTHER_CARD or a lost card in recovery, else None), and
+    `torn_results`, a list of (TornContext, result) with the results of flagfall.emv.recovery.
+    """
+
+    def __init__(
+        self,
+        terminal,
+        amount,
+        un,
+        date,
+        time,
+        sequence=1,
+        torn=None,
+        stored=(0, 0, 0),
+        confirmed=False,
+        insist=True,
+        now_s=0,
+    ):
+        if len(un) != 4 or len(time) != 3:
+            raise ValueError("unpredictable number has 4 bytes, time 3")
+        if not 0 <= amount <= MAX_AMOUNT:
+            raise ValueError("amount must be 0 to %d minor units" % MAX_AMOUNT)
+        bcd.yymmdd(date)
+        bcd.to_int(time)
+        self.terminal = terminal
+        self.amount = amount
+        self.outcome = None
+        self.torn = None
+        self.torn_results = []
+        self.apdus = 0
+        if torn is None:
+            torn = ()
+        elif not isinstance(torn, (list, tuple)):
+            torn = (torn,)
+        self._unresolved = list(torn)
+        self._recovery = None
+        self._stored = stored
+        self._confirmed = confirmed
+        self._insist = insist
+        self._now_s = now_s
+        self._date = bytes(date)
+        self._state = _NEW
+        self._combinations = None
+        self._candidates = []
+        self._candidate = None
+        self._why = "no-application"
+        self._purchase = None
+        self._last_asked = False
+        self._no_record = False
+        self._values = dict(terminal.values)
+        self._values.update(
+            {
+                0x9F02: bcd.from_int(amount, 6),
+                0x9F03: bytes(6),
+                0x95: bytes(5),
+                0x9A: self._date,
+                0x9F21: bytes(time),
+                0x9C: b"\x00",
+                0x9F37: bytes(un),
+                0x9F41: bcd.from_int(sequence % 100000000, 4),
+                0xDF60: b"\x00",
+            }
+        )
+
+    # -- what the reader's owner calls ------------------------------------------------------
+
+    def start(self):
+        """Pre-processing. The first command, or None if the amount cannot be paid by tap."""
+        if self._state != _NEW:
+            raise SequenceError("start() is called once")
+        try:
+            if self._unresolved:
+                from flagfall.emv.recovery import Recovery
+
+                self._recovery = Recovery(self._unresolved)
+                self._state = _RECOVERY
+                return self._send(self._recovery.start())
+            return self._begin()
+        except Stop as stop:
+            self._finish(stop.code, stop.reason)
+            return None
+
+    def step(self, response):
+        """Take the card's answer; return the next command, or None when `outcome` is there."""
+        if self._state in (_NEW, _OVER):
+            raise SequenceError("no answer is expected now")
+        answered_last = self._last_asked
+        self._no_record = True
+        try:
+            if not 2 <= len(response) <= MAX_RESPONSE:
+                raise Stop(END, "malformed")
+            status = response[-2] << 8 | response[-1]
+            self._no_record = status != 0x9000
+            body = bytes(response[:-2])
+            if self._state == _RECOVERY:
+                return self._on_recovery(body, status)
+            if self._state == _PPSE:
+                return self._on_ppse(body, status)
+            if self._state == _SELECT:
+                return self._on_select(body, status)
+            if self._state == _GPO:
+                return self._on_gpo(body, status)
+            return self._on_record(body, status)
+        except Stop as stop:
+            self._failed(stop.code, stop.reason, answered_last)
+        except TlvError:
+            self._failed(END, "malformed", answered_last)
+        return None
+
+    def card_lost(self):
+        """The reader says that the card has gone. Returns the Outcome."""
+        if self._state == _OVER:
+            return self.outcome
+        if self._state == _RECORD and self._last_asked and self._purchase.is_tc:
+            self._tear("torn")
+        elif self._unresolved and self._state != _NEW:
+            self._keep_torn("torn-still")
+        else:
+            self._finish(TRY_AGAIN, "left")
+        return self.outcome
+
+    def two_cards(self):
+        """The reader sees more than one card. Returns the Outcome."""
+        if self._state == _RECORD and self._last_asked:
+            return self.card_lost()
+        if self._state != _OVER:
+            self._finish(TRY_AGAIN, "two-cards")
+        return self.outcome
+
+    def work(self):
+        """Do one ready piece of arithmetic, if any; True while there may be more."""
+        return self._state == _RECORD and self._purchase.work()
+
+    def card_tag_input(self):
+        """What the card tag (docs/formats.md, section 3) is the HMAC of, or None."""
+        if self._purchase is None or self._purchase.pan is None:
+            return None
+        return card_tag_input(self._purchase.pan, self._purchase.psn)
+
+    # -- flow -------------------------------------------------------------------------------
+
+    def _send(self, command):
+        self.apdus += 1
+        if self.apdus > MAX_APDUS:
+            raise Stop(END, "too-long")
+        return command
+
+    def _begin(self):
+        preprocessing.check_stored(self.terminal.stored, self._stored, self.amount)
+        self._combinations = preprocessing.combinations(self.terminal, self.amount)
+        self._state = _PPSE
+        return self._send(entry_point.SELECT_PPSE)
+
+    def _on_recovery(self, body, status):
+        command = self._recovery.step(body, status)
+        if command is not None:
+            return self._send(command)
+        context = self._recovery.proven
+        if context is not None:
+            if self._recovery.contradicted():
+                self._keep_torn("torn-unproven", context)
+            else:
+                self._resolve(context, False)
+            return None
+        if not self._recovery.present and self._insist:
+            self._another_card()
+            return None
+        return self._begin()
+
+    def _on_ppse(self, body, status):
+        if status == 0x6A81:
+            raise Stop(END, "blocked")
+        if status != 0x9000:
+            raise Stop(END, "no-application")
+        self._candidates = entry_point.candidates(body, self._combinations)
+        return self._select_next()
+
+    def _select_next(self):
+        if not self._candidates:
+            code = OTHER_INTERFACE if self._why in ("limit", "other-interface") else END
+            raise Stop(code, self._why)
+        self._candidate = self._candidates.pop(0)
+        self._state = _SELECT
+        return self._send(entry_point.select_command(self._candidate.name))
+
+    def _on_select(self, body, status):
+        if status != 0x9000:
+            if status in (0x6283, 0x6A81):
+                self._why = "blocked"
+            return self._select_next()
+        combination = self._candidate.combination
+        kernel = rules(combination.parameters.kernel)
+        try:
+            fci = entry_point.parse_fci(body, self._candidate)
+            asked = dol.parse(fci.pdol) if fci.pdol is not None else []
+            tags = [tag for tag, _ in asked]
+            for tag in kernel.pdol:
+                if tag not in tags:
+                    raise TlvError("PDOL does not ask for %X" % tag)
+            profile = self._profile(combination, kernel, fci)
+            if profile is None:
+                self._why = "other-interface"
+                return self._select_next()
+            values = dict(self._values)
+            values[0x9F66] = combination.ttq(self.terminal.ttq_mask, profile)
+            values[0x9F09] = combination.parameters.version
+            data = dol.build(asked, values)
+        except TlvError:
+            self._why = "malformed"
+            return self._select_next()
+        self._purchase = Purchase(
+            self.terminal, self._candidate, kernel, profile, fci.name, values, self._date
+        )
+        self._state = _GPO
+        for context in self._unresolved:
+            context.gpos += 1
+        return self._send(gpo_command(data))
+
+    def _profile(self, combination, kernel, fci):
+        """The first profile of the terminal's list that card and amount allow, or None."""
+        for profile in self.terminal.profiles:
+            if profile == ECASH:
+                return ECASH
+            if profile == ODA and combination.oda and (fci.oda or not kernel.asks_df61):
+                return ODA
+        return None
+
+    def _on_gpo(self, body, status):
+        purchase = self._purchase
+        if status != 0x9000:
+            code, reason = purchase.rules.status.get(status, (END, "card-refuses"))
+            raise Stop(code, reason)
+        purchase.begin(body)
+        ended = self._judge_torn()
+        if ended:
+            return None
+        purchase.decide_path()
+        if not self._confirmed and self.terminal.seen(purchase.pan, purchase.psn):
+            raise Stop(ASK_DRIVER, "repeat")
+        self._state = _RECORD
+        return self._read_next()
+
+    def _read_next(self):
+        purchase = self._purchase
+        if purchase.next_is_last():
+            purchase.before_last()
+            self._last_asked = True
+        sfi, number = purchase.next_record()
+        return self._send(read_command(sfi, number))
+
+    def _on_record(self, body, status):
+        if status != 0x9000:
+            raise Stop(END, "protocol")
+        purchase = self._purchase
+        purchase.take_record(body)
+        if purchase.next_record() is not None:
+            return self._read_next()
+        purchase.finish()
+        self._end(purchase.outcome(APPROVED, "approved"))
+        return None
+
+    # -- torn payments ----------------------------------------------------------------------
+
+    def _judge_torn(self):
+        """Compare a fresh GPO answer with what is torn. True if that ends the tap."""
+        from flagfall.emv import recovery
+
+        others = []
+        for context in self._unresolved:
+            result = self._recovery.judge(context, self._purchase, self.amount)
+            if result == recovery.OTHER_CARD:
+                others.append(context)
+                continue
+            if result == recovery.DEBITED:
+                self._resolve(context, True)
+                return True
+            if result == recovery.UNPROVEN:
+                self.torn_results.append((context, result))
+                self._keep_torn("torn-unproven", context)
+                return True
+            self.torn_results.append((context, result))
+        matched = len(others) < len(self._unresolved)
+        if others and not matched and self._insist:
+            self._another_card()
+            return True
+        self._unresolved = []  # the others wait for their own cards
+        return False
+
+    def _resolve(self, context, by_balance):
+        from flagfall.emv.recovery import DEBITED
+
+        self.torn_results.append((context, DEBITED))
+        self._end(context.approve(self._recovery.balance, by_balance))
+
+    def _another_card(self):
+        from flagfall.emv.recovery import OTHER_CARD
+
+        for context in self._unresolved:
+            self.torn_results.append((context, OTHER_CARD))
+        self.torn = self._unresolved[0]
+        self._end(Outcome(ANOTHER_CARD, "another-card"))
+
+    def _keep_torn(self, reason, context=None):
+        self.torn = self._unresolved[0] if context is None else context
+        result = Outcome(TORN, reason, outcome.FLAG_STILL_TORN)
+        result.amount = self.torn.amount
+        result.currency = self.torn.currency
+        result.atc = self.torn.atc
+        result.profile = self.torn.profile
+        self._end(result)
+
+    def _tear(self, reason):
+        self.torn = torn.make(self._purchase, self._now_s)
+        self._end(self._purchase.outcome(TORN, reason))
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _failed(self, code, reason, answered_last):
+        """A rule is broken. What that means depends on whether the card may have debited."""
+        purchase = self._purchase
+        if answered_last and purchase.is_tc:
+            if self._no_record:
+                # An error status, no record: nobody can say whether the card has debited.
+                self._tear("torn-last")
+                return
+            if purchase.genuine():
+                code = DISPUTED
+            elif code in (END, OTHER_INTERFACE):
+                code = DECLINED  # no issuer ever vouched for this card, so there is no debit
+        elif self._unresolved and self._state in (_RECOVERY, _PPSE, _SELECT, _GPO):
+            self._keep_torn("torn-still")
+            return
+        self._finish(code, reason)
+
+    def _finish(self, code, reason):
+        purchase = self._purchase
+        if purchase is not None:
+            result = purchase.outcome(code, reason)
+        else:
+            result = Outcome(code, reason)
+            result.amount = self.amount
+            result.currency = self.terminal.currency
+        self._end(result)
+
+    def _end(self, result):
+        self.outcome = result
+        self._state = _OVER
+
+
+def gpo_command(data):
+    """GET PROCESSING OPTIONS with PDOL data (Book 3, section 6.5.8)."""
+    if len(data) < 0x80:
+        field = bytes((0x83, len(data))) + data
+    else:
+        field = bytes((0x83, 0x81, len(data))) + data
+    return b"\x80\xa8\x00\x00" + bytes((len(field),)) + field + b"\x00"
