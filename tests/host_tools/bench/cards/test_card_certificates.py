@@ -142,6 +142,15 @@ def test_wrong_signature_fails_and_only_that(tap):
     assert (block[0], block[-1]) != (0x6A, 0xBC)
 
 
+def test_wrong_hash_opens_but_signs_other_data(tap):
+    t, o = _tapped(tap, "wrong-hash")
+    _, _, modulus, holds = _open_chain(o, t.fci["84"][:5], t.static)
+    assert holds
+    block = _recover(o["9F4B"], modulus, o["9F47"])
+    values = t.terminal["9F37"] + t.terminal["9F02"] + t.terminal["5F2A"]
+    assert not _holds(block, bytes.fromhex(values) + o["9F69"])
+
+
 def test_wrong_static_data_breaks_the_card_certificate(tap):
     t = tap(catalogue.make("wrong-static-data"))
     o = t.pay()
