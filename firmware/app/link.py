@@ -87,6 +87,7 @@ class Maintenance:
             "card_payments": totals.card_payments,
             "card_amount": totals.card_amount,
         }
+        out["last_seq"] = journal.last_seq
         out["journal"] = {
             "epoch": journal.epoch,
             "last_seq": journal.last_seq,
