@@ -63,8 +63,8 @@ def _ends(ecash: str, oda: str) -> dict[str, str]:
     return {"ecash": ecash, "oda": oda}
 
 
-_NO_PURSE = "declined: the card asks for online"
-_NO_ODA = "declined: the card has no signature for online use"
+_NO_PURSE = "declined: the card has no purse"
+_NO_ODA = "declined: the card has no transit ODA"
 _ECASH_ONLY = _ends("approved", _NO_ODA)
 _ODA_ONLY = _ends(_NO_PURSE, "approved")
 _KEYS_1024 = Chain(ca="ca-1152", issuer="issuer-1024", icc="icc-1024")
@@ -120,7 +120,7 @@ _ENTRIES: dict[str, Entry] = {
     ),
     "ecash-low": Entry(
         "e-cash with 1.50 left",
-        _ends("declined: the card refuses or asks for online", _NO_ODA),
+        _ends("declined: too little in the purse", _NO_ODA),
         (replace(_ECASH, pan=_pan(15), balance=150),),
     ),
     "oda-debit": Entry("transit ODA debit card, no purse", _ODA_ONLY, (_ODA,)),
@@ -142,9 +142,14 @@ _ENTRIES: dict[str, Entry] = {
         _ends("approved at the second tap", "approved at the second tap"),
         (replace(_ODA, pan=_pan(24), label="TEST PHONE", ecash=True, wants_owner=True),),
     ),
+    "online-only": Entry(
+        "bank card that neither pays offline nor signs for transit",
+        _ends(_NO_PURSE, _NO_ODA),
+        (replace(_ODA, pan=_pan(25), oda=False),),
+    ),
     "visitor": Entry(
         "Kernel 3 card of another scheme, ARQC with signature of format 95",
-        _ends("declined: no application for this terminal", "approved"),
+        _ends(_NO_PURSE, "approved"),
         (
             Personalisation(
                 pan="4111111111111111",
@@ -228,7 +233,7 @@ _ENTRIES: dict[str, Entry] = {
         (replace(_ECASH, pan=_pan(48), gives_9f69=False),),
     ),
     "tearing": Entry(
-        "e-cash taken away at a chosen byte (at_byte) or APDU (at_apdu, part); back for the next",
+        "e-cash taken away at a chosen byte or APDU, by default as the last record is answered",
         _ends("torn, approved when tapped again", _NO_ODA),
         (replace(_ECASH, pan=_pan(50)),),
         wrap=_leaving,
@@ -276,8 +281,11 @@ def make(name: str, *, seed: int = 1, store: Path | None = None, **overrides: An
         f.name: settings.pop(f.name) for f in fields(Personalisation) if f.name in settings
     }
     persons = [replace(person, **persons_settings) for person in entry.persons]
-    card: Card = ChipCard(name, persons, seed=seed, blocked=entry.blocked, store=store)
-    _identify(card, name)
+    phone = any(person.wants_owner for person in persons)
+    card: Card = ChipCard(
+        name, persons, seed=seed, blocked=entry.blocked, store=store, random_uid=phone
+    )
+    _identify(card, name, phone)
     if entry.wrap:
         inner, card = card, entry.wrap(card, settings)
         card.uid, card.ats, card.sens_res = inner.uid, inner.ats, inner.sens_res
@@ -292,10 +300,10 @@ def _entry(name: str) -> Entry:
     return _ENTRIES[name]
 
 
-def _identify(card: Card, name: str) -> None:
+def _identify(card: Card, name: str, phone: bool) -> None:
     """Identity by name: 4-byte or 7-byte UID, and an ATS of one of several makes."""
     digest = hashlib.sha256(name.encode("ascii")).digest()
-    if digest[0] % 2:
+    if digest[0] % 2 and not phone:
         card.uid, card.sens_res = b"\x04" + digest[1:7], bytes.fromhex("0044")
     else:
         card.uid, card.sens_res = b"\x62" + digest[1:4], bytes.fromhex("0004")

@@ -1,5 +1,6 @@
 """A card's operating system: command APDUs, selection, and one or more applications."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class ChipCard(Card):
     """A contactless payment card. Every APDU gets a status word; none raises.
 
     With `store`, a file, the card lives on between processes: its memory is read from there if
-    the file exists and is written before the answer that follows from it goes out.
+    the file exists and is written before the answer that follows from it goes out. A card with
+    `random_uid` has a new 4-byte UID each time the field comes up, as phones do.
     """
 
     def __init__(
@@ -33,8 +35,11 @@ class ChipCard(Card):
         seed: int = 1,
         blocked: bool = False,
         store: Path | None = None,
+        random_uid: bool = False,
     ) -> None:
         self.name = name
+        self._uid_source = f"{name} {seed}" if random_uid else ""
+        self._times_on = 0
         self.blocked = blocked
         self._store = store
         kept = memory.load(store) if store is not None and store.exists() else {}
@@ -68,6 +73,11 @@ class ChipCard(Card):
 
     def field_on(self) -> None:
         self._deselect()
+        if self._uid_source:
+            # ISO/IEC 14443-3, 6.5.4: a UID that begins with 08 is random, new in each field.
+            self._times_on += 1
+            source = f"{self._uid_source} {self._times_on}"
+            self.uid = b"\x08" + hashlib.sha256(source.encode("ascii")).digest()[:3]
 
     def field_off(self) -> None:
         self._deselect()

@@ -1,5 +1,7 @@
 """The catalogue as the bench and the commands use it."""
 
+from pathlib import Path
+
 import pytest
 from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.cards.card import Card, CardLeft
@@ -169,3 +171,10 @@ def test_wrapped_cards_answer_or_leave(commands, number):
                 assert isinstance(card.apdu(command), bytes)
             except CardLeft:
                 break
+
+
+def test_the_document_lists_the_catalogue_as_it_is():
+    text = (Path(__file__).parents[4] / "docs" / "cards.md").read_text(encoding="utf-8")
+    for name in catalogue.names():
+        ends = [catalogue.expected(name, profile) for profile in ("ecash", "oda")]
+        assert f"| `{name}` | {catalogue.describe(name)} | {ends[0]} | {ends[1]} |\n" in text

@@ -128,6 +128,20 @@ def test_phone_wants_its_owner_and_takes_the_second_tap(tap):
     assert t.send(t.gpo_command())[1] == "6986"  # once for each payment
 
 
+def test_a_phone_is_never_known_by_its_uid(tap):
+    card = catalogue.make("phone")
+    seen = set()
+    for _ in range(4):
+        card.field_on()
+        seen.add(card.uid)
+        card.field_off()
+    assert len(seen) == 4 and all(len(uid) == 4 and uid[0] == 8 for uid in seen)
+    purse = catalogue.make("ecash")
+    before = purse.uid
+    purse.field_on()
+    assert purse.uid == before
+
+
 def test_oda_cards_say_so_and_keep_no_purse(tap):
     for name, aid in (("oda-debit", "0101"), ("oda-credit", "0102")):
         card = catalogue.make(name)

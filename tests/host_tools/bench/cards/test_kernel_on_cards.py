@@ -67,6 +67,10 @@ _ENDINGS = {
     "oda-credit": ((outcome.DECLINED, "card-refuses"), (outcome.APPROVED, "approved")),
     "two-applications": ((outcome.APPROVED, "approved"), (outcome.APPROVED, "approved")),
     "phone": ((outcome.TRY_AGAIN, "phone"), (outcome.TRY_AGAIN, "phone")),
+    "online-only": (
+        (outcome.DECLINED, "card-refuses"),
+        (outcome.OTHER_INTERFACE, "other-interface"),
+    ),
     "visitor": ((outcome.DECLINED, "card-refuses"), (outcome.APPROVED, "approved")),
     "dual": ((outcome.APPROVED, "approved"), None),
     "expired": ((outcome.DECLINED, "expired"), None),
