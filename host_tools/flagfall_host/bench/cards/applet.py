@@ -20,7 +20,7 @@ from flagfall_host.bench.cards import (
 from flagfall_host.bench.cards import status_words as sw
 from flagfall_host.bench.cards.memory import CardMemory
 from flagfall_host.bench.cards.personalisation import Chain, Personalisation
-from flagfall_host.bench.cards.tlv import bcd, dol, split_by_dol, template, tlv
+from flagfall_host.bench.cards.tlv import bcd, dol, length, split_by_dol, template, tlv
 
 # Cryptogram information data (9F27), which qPBOC cards leave out and Kernel 3 cards do not.
 _CID = {decision.TC: b"\x40", decision.ARQC: b"\x80", decision.AAC: b"\x00"}
@@ -105,10 +105,12 @@ class Applet:
         """Begin a transaction. `data` is the command's data, tag 83 first."""
         if self._transaction is not None:
             raise sw.Refused(sw.CONDITIONS_NOT_SATISFIED)
-        if data[:1] != b"\x83" or data[1:2] != bytes([len(data) - 2 & 0xFF]):
+        head = 3 if data[1:2] == b"\x81" else 2
+        values = data[head:]
+        if data[:head] != b"\x83" + length(len(values)):
             raise sw.Refused(sw.WRONG_DATA)
         try:
-            terminal = split_by_dol(self.person.pdol, data[2:])
+            terminal = split_by_dol(self.person.pdol, values)
         except ValueError as error:
             raise sw.Refused(sw.WRONG_LENGTH) from error
         choice = decision.decide(self.person, self.memory, terminal)

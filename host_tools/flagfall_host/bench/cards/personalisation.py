@@ -83,11 +83,13 @@ class Personalisation:
     changes_after_signing: dict[str, str] = field(default_factory=dict)
     wants_owner: bool = False
     blocked: bool = False
+    pdol_extra: tuple[tuple[str, int], ...] = ()  # asked for besides, and not used
     log: tuple[int, int] = (11, 10)  # 9F4D: SFI and entries
 
     @property
     def pdol(self) -> tuple[tuple[str, int], ...]:
-        return (("DF69", 1), *_PDOL) if self.sm2 else _PDOL
+        sm2 = (("DF69", 1),) if self.sm2 else ()
+        return (*self.pdol_extra, *sm2, *_PDOL)
 
     @property
     def track2(self) -> bytes:

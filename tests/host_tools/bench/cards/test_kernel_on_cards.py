@@ -148,6 +148,52 @@ def test_the_issuer_key_is_recovered_once():
     assert kernel.issuer_keys.misses == 1 and kernel.issuer_keys.hits == 2
 
 
+_ONE_THING_WRONG = {
+    "other PAN in the records": ({"5A": "6210948000000995"}, "pan"),
+    "list of static data tags is not 82": ({"9F4A": "84"}, "card-cert"),
+    "two static data tags": ({"9F4A": "8294"}, "card-cert"),
+    "another CA key": ({"8F": "F9"}, "issuer-cert"),
+    "CA key that is not there": ({"8F": "01"}, "no-key"),
+    "issuer remainder changed": ({"92": "00000000"}, "issuer-cert"),
+    "issuer remainder missing": ({"92": ""}, "issuer-cert"),
+    "issuer exponent changed": ({"9F32": "010001"}, "issuer-cert"),
+    "card exponent changed": ({"9F47": "010001"}, "card-cert"),
+    "card remainder changed": ({"9F48": "00" * 42}, "card-cert"),
+    "usage control changed": ({"9F07": "0000"}, "card-cert"),
+    "valid from next year": ({"5F25": "270101"}, "expired"),
+    "expired by its records": ({"5F24": "201231"}, "expired"),
+    "expired by its track 2": ({"57": "6210948000000102D20122200000000F"}, "expired"),
+}
+
+
+@pytest.mark.parametrize("what", list(_ONE_THING_WRONG))
+def test_one_wrong_thing_is_found_before_the_debit(what):
+    changes, reason = _ONE_THING_WRONG[what]
+    card = catalogue.make("ecash", changes_after_signing=changes)
+    result = tap(card, terminal(ECASH)).outcome
+    assert result.reason == reason and result.code in _BAD_CARD
+    assert card.balance == 50000
+
+
+def test_card_that_cannot_sign_dynamically():
+    card = catalogue.make("ecash", aip=b"\x5c\x00")
+    assert tap(card, terminal(ECASH)).outcome.reason == "no-oda" and card.balance == 50000
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (("DF01", 1), ("9F7A", 1), ("9F4E", 20)),
+        (("9F1C", 8), ("9F21", 3), ("9F15", 2), ("9F35", 1)),
+        (("C1", 100), ("DF8101", 50), ("9F4E", 69)),
+    ],
+)
+def test_lists_of_any_legal_shape(extra):
+    card = catalogue.make("ecash", pdol_extra=extra)
+    assert tap(card, terminal(ECASH)).outcome.code == outcome.APPROVED
+    assert card.balance == 49500
+
+
 @pytest.mark.parametrize("attack", list(ATTACKS))
 def test_hostile_cards_end_in_an_outcome_and_never_in_an_approval(attack):
     for profiles in ((ECASH,), (ODA, ECASH)):
