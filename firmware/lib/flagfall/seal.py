@@ -59,10 +59,11 @@ class Sealer:
         if isinstance(public_key, (bytes, bytearray, memoryview)):
             der = bytes(public_key)
             n, e = parse_public_key(der)
+            check_public_key(n, e)
         else:
             n, e = public_key
+            check_public_key(n, e)
             der = build_public_key(n, e)
-        check_public_key(n, e)
         self.key_number = key_number
         self.fleet_key_id = hashlib.sha256(der).digest()[:8]
         self._random = random
@@ -107,8 +108,8 @@ def sealed_size(plain_length):
 
 def check_public_key(n, e):
     """Raise SealError unless (n, e) can be an RSA key of 2048 to 4096 bit, in whole bytes."""
-    size = _byte_length(n)
-    if n < 0 or not 256 <= size <= 512 or not n >> (8 * size - 1) or not n & 1:
+    size = _byte_length(n) if n > 0 else 0
+    if not 256 <= size <= 512 or not n >> (8 * size - 1) or not n & 1:
         raise SealError("the fleet key must be an RSA key of 2048 to 4096 bit")
     if not 3 <= e < 1 << 32 or not e & 1:
         raise SealError("the fleet key's exponent %d is not an odd number below 2^32" % e)
