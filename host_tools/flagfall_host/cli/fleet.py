@@ -1,0 +1,47 @@
+"""`flagfall fleet`: the folder of keys that everything else follows from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flagfall_host.depot.fleet import SECRET_VARIABLE, Fleet
+
+app = typer.Typer(help="The fleet's folder of keys.", no_args_is_help=True)
+
+
+@app.callback()
+def _commands() -> None:
+    """The fleet's folder of keys."""
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the keys.")],
+    name: Annotated[str, typer.Option(help="What the fleet is called.")] = "fleet",
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            "--secret",
+            envvar=SECRET_VARIABLE,
+            help="Seal the private keys under this secret. Give it by the environment.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Make new keys for a fleet: master key and RSA pair."""
+    fleet = Fleet.create(folder, name, secret)
+    say = Console(stderr=True, highlight=False).print
+    say(f"Fleet {fleet.name!r} is in {folder}, key id {fleet.key_id.hex()}.", soft_wrap=True)
+    if not secret:
+        say(
+            "Its private keys are not sealed: whoever reads the folder has them. "
+            f"{SECRET_VARIABLE} set to a secret seals them.",
+            soft_wrap=True,
+        )
+    say(
+        "[bold]Keep a copy of the whole folder in a safe place now.[/bold] Lost means lost: no "
+        "unit can be spoken to and no card data opened without it.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,199 @@
+"""`flagfall unit`: everything one does with a unit on a cable."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from flagfall import clock
+from flagfall.link import messages
+from serial.tools import list_ports
+
+from flagfall_host.cli.pull_progress import PullDisplay
+from flagfall_host.depot.fleet import Fleet, FleetError
+from flagfall_host.depot.link import Link
+from flagfall_host.depot.link_errors import FactoryState, UnknownUnit
+from flagfall_host.depot.provision import Identity, check_unit_id
+from flagfall_host.depot.provision import provision as provision_unit
+from flagfall_host.depot.pull import PullResult
+from flagfall_host.depot.pull import pull as pull_unit
+from flagfall_host.depot.push import push as push_file
+from flagfall_host.depot.pushed_files import PushKind, read_pushed_file
+from flagfall_host.depot.serial_wire import BASE_BAUD, SerialWire
+
+app = typer.Typer(help="Talk to a unit over its cable.", no_args_is_help=True)
+
+Port = Annotated[
+    str, typer.Option(help="The serial port, such as /dev/ttyUSB0.", envvar="FLAGFALL_PORT")
+]
+Ports = Annotated[list[str], typer.Option("--port", help="The serial port; may be repeated.")]
+FleetDir = Annotated[
+    Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
+]
+Baud = Annotated[int, typer.Option(help="The speed of the unit's cable port.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+_FLEET = Path("fleet")
+_LEDGER = Path("ledger.sqlite")
+
+
+@contextlib.contextmanager
+def _link(port: str, fleet: Path, baud: int) -> Iterator[Link]:
+    """An opened link to the unit on `port`."""
+    keys = Fleet.open(fleet)
+    with Link(SerialWire(port, baud), keys.unit_key) as link:
+        link.open()
+        yield link
+
+
+def _print(fields: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(fields))
+        return
+    width = max(len(name) for name in fields)
+    for name, value in fields.items():
+        typer.echo(f"{name.replace('_', ' '):{width}}  {value}")
+
+
+@app.command()
+def ports(as_json: Json = False) -> None:
+    """List the serial ports of this machine."""
+    found = {p.device: p.description for p in list_ports.comports()}
+    if as_json:
+        typer.echo(json.dumps(found))
+    elif not found:
+        typer.echo("no serial ports: is the cable plugged in?")
+    else:
+        for device, description in found.items():
+            typer.echo(f"{device}  {description}")
+
+
+@app.command()
+def info(
+    port: Port, fleet: FleetDir = _FLEET, baud: Baud = BASE_BAUD, as_json: Json = False
+) -> None:
+    """Say what the unit is and how it is. Without its key: model, version and id only."""
+    try:
+        keys: Fleet | None = Fleet.open(fleet)
+    except FleetError:
+        if fleet != _FLEET:
+            raise
+        keys = None  # nobody named a folder: say what anyone may know
+    with Link(SerialWire(port, baud), keys.unit_key if keys else lambda _: None) as link:
+        fields: dict[str, Any] = {}
+        with contextlib.suppress(FactoryState, UnknownUnit):
+            link.open()
+            fields = link.ask(messages.INFO)
+        unit = link.unit
+    assert unit is not None  # noqa: S101 - open() has set it or raised something else
+    state = "provisioned" if unit.provisioned else "factory: no key yet"
+    named = {"unit": unit.unit_id, "state": state, "model": unit.model, "version": unit.version}
+    _print({"port": port, **named, **fields}, as_json)
+
+
+@app.command()
+def pull(
+    port: Ports,
+    fleet: FleetDir = _FLEET,
+    ledger: Annotated[
+        str, typer.Option(help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")
+    ] = str(_LEDGER),
+    baud: Baud = BASE_BAUD,
+    accept_damaged: Annotated[
+        bool,
+        typer.Option(
+            "--accept-damaged", help="Record damaged records as lost and let the unit free them."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Pull all new records into the ledger and hand back the receipt."""
+    from flagfall_host.ledger import Ledger
+
+    with PullDisplay() as display, _link(port[0], fleet, baud) as link:
+        book = Ledger.open(ledger)
+        assert link.unit is not None  # noqa: S101 - open() has set it
+        bar = display.bar(link.unit.unit_id)
+        try:
+            result = pull_unit(link, book, bar, accept_damaged=accept_damaged)
+        finally:
+            bar.stop()
+    _print(_pulled(result), as_json)
+
+
+def _pulled(result: PullResult) -> dict[str, Any]:
+    return {
+        "unit": result.unit_id,
+        "records": result.records,
+        "bytes": result.record_bytes,
+        "newest": result.last_seq,
+        "receipt_up_to": result.receipt_upto,
+        "sectors_freed": result.freed,
+        "damaged": [[d.first_seq, d.last_seq] for d in result.damaged],
+        "missing": [list(m) for m in result.missing],
+        "seconds": round(result.seconds, 3),
+    }
+
+
+@app.command()
+def push(
+    kind: Annotated[PushKind, typer.Argument(help="What the file is.")],
+    file: Annotated[str, typer.Argument(help="The file; for a tariff its name will do.")],
+    port: Port,
+    fleet: FleetDir = _FLEET,
+    baud: Baud = BASE_BAUD,
+    as_json: Json = False,
+) -> None:
+    """Give the unit a tariff, CA keys (capk) or its configuration."""
+    blob = read_pushed_file(kind, file)
+    with _link(port, fleet, baud) as link:
+        push_file(link, kind.value, blob)
+        assert link.unit is not None  # noqa: S101 - open() has set it
+        unit_id = link.unit.unit_id
+    _print({"unit": unit_id, "kind": kind.value, "bytes": len(blob), "in_force": True}, as_json)
+
+
+@app.command(name="time")
+def set_time(
+    port: Port,
+    fleet: FleetDir = _FLEET,
+    baud: Baud = BASE_BAUD,
+    at: Annotated[
+        int | None, typer.Option(help="UTC seconds since 1970 instead of this machine's clock.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Set the unit's clock to this machine's."""
+    with _link(port, fleet, baud) as link:
+        now = clock.from_unix(time.time() if at is None else at)
+        was = link.ask(messages.TIME, messages.pack_u32(now)).get("was")
+        assert link.unit is not None  # noqa: S101 - open() has set it
+        fields: dict[str, Any] = {"unit": link.unit.unit_id, "time": clock.iso8601(now)}
+    if isinstance(was, int):
+        fields |= {"was": clock.iso8601(was), "off_by_s": was - now}
+    _print(fields, as_json)
+
+
+@app.command()
+def provision(
+    port: Port,
+    unit_id: Annotated[str, typer.Option("--unit", help="The unit's new id: A-Z, 0-9 and -.")],
+    config: Annotated[
+        str | None, typer.Option(help="Its configuration, a JSON or TOML file.")
+    ] = None,
+    epoch: Annotated[int, typer.Option(help="First epoch; above any that this id had.")] = 1,
+    fleet: FleetDir = _FLEET,
+    baud: Baud = BASE_BAUD,
+    as_json: Json = False,
+) -> None:
+    """Give a unit in factory state its id and keys."""
+    check_unit_id(unit_id)
+    keys = Fleet.open(fleet)
+    settings = json.loads(read_pushed_file(PushKind.CONFIG, config)) if config else None
+    identity = Identity(unit_id, keys.unit_key(unit_id), keys.public_der, epoch)
+    with Link(SerialWire(port, baud), keys.unit_key) as link:
+        provision_unit(link, identity, settings)
+    _print({"unit": unit_id, "state": "provisioned", "key_id": keys.key_id.hex()}, as_json)

@@ -1,0 +1,289 @@
+"""Pull: every record that the ledger does not have yet, booked, then receipted.
+
+The link carries the records' bytes; whether they are true is the ledger's to say. A lost frame
+or a cut is mended by asking again from the first record that is missing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from flagfall.journal.record import Record, RecordError, split
+from flagfall.link import messages
+from flagfall.link.proof import journal_key
+
+from flagfall_host.depot.link import ANSWER_S, LONGEST_ANSWER_S, Frame, Link
+from flagfall_host.depot.link_errors import (
+    LinkError,
+    NoAnswer,
+    SessionLost,
+    UnitFault,
+    UnitRefused,
+)
+
+WINDOW = 24  # frames in flight: half a second of line at 921600, longer than a commit takes
+_MORE_EVERY = 4  # frames
+BATCH_BYTES = 128 * 1024  # booked in one transaction
+BATCH_S = 1.0  # seconds after which a smaller batch is booked too
+FRUITLESS = 8  # PULLs in a row that brought nothing, before the unit counts as gone
+
+
+@dataclass(frozen=True)
+class DamagedRange:
+    """Records that the unit's flash has lost; `remains` are up to 256 bytes of what is there."""
+
+    first_seq: int
+    last_seq: int
+    address: int
+    raw: bytes
+
+
+class Ledger(Protocol):
+    """What a pull needs of the ledger; each call is durable when it returns."""
+
+    def last_seq(self, unit_id: str) -> int: ...
+
+    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> Any: ...
+
+    def book_damage(self, unit_id: str, damage: Any, accepted: bool = False) -> Any: ...
+
+    def receipt(self, unit_id: str) -> tuple[int, int, bytes] | None: ...
+
+
+class DamagedRecords(LinkError):
+    """Everything else is booked, but records in the unit's flash cannot be read."""
+
+    exit_code = 3
+
+
+@dataclass
+class PullResult:
+    """What one pull brought."""
+
+    unit_id: str
+    from_seq: int
+    last_seq: int = 0  # the newest record in the unit's journal
+    records: int = 0
+    record_bytes: int = 0
+    damaged: list[DamagedRange] = field(default_factory=list)
+    missing: list[tuple[int, int]] = field(default_factory=list)  # freed before, never booked
+    receipt_upto: int = 0  # 0: none was given
+    freed: int = 0  # sectors
+    pulls: int = 0  # PULLs sent: more than one after lost frames
+    seconds: float = 0.0
+
+
+class Progress(Protocol):
+    """Told how far a pull is; `total` is the newest seq the unit has named, 0 if unknown."""
+
+    def __call__(self, seq: int, total: int, record_bytes: int) -> None: ...
+
+
+def pull(
+    link: Link,
+    ledger: Ledger,
+    progress: Progress | None = None,
+    *,
+    accept_damaged: bool = False,
+    window: int = WINDOW,
+) -> PullResult:
+    """Pull from an opened `link` into `ledger` and hand back the receipt.
+
+    Raises DamagedRecords after everything else is done, unless `accept_damaged`.
+    """
+    return _Pull(link, ledger, progress, accept_damaged, window).run()
+
+
+class _Pull:
+    def __init__(
+        self,
+        link: Link,
+        ledger: Ledger,
+        progress: Progress | None,
+        accept_damaged: bool,
+        window: int,
+    ) -> None:
+        if link.unit is None or link.unit_key is None:
+            raise ValueError("open the link first")
+        self._link = link
+        self._ledger = ledger
+        self._progress = progress
+        self._accept = accept_damaged
+        self._window = window
+        self._unit_id = link.unit.unit_id
+        self._journal_key = journal_key(link.unit_key)
+        self._next = ledger.last_seq(self._unit_id) + 1
+        self._batch: list[bytes] = []
+        self._batch_bytes = 0
+        self._booked_at = link.wire.now()
+        self._total = 0
+        self._result = PullResult(self._unit_id, self._next)
+
+    def run(self) -> PullResult:
+        link, result = self._link, self._result
+        started = link.wire.now()
+        newest = link.ask(messages.INFO).get("last_seq")
+        self._total = newest if isinstance(newest, int) else 0
+        try:
+            self._fetch()
+        finally:
+            self._book()
+        self._give_receipt()
+        result.seconds = link.wire.now() - started
+        if result.damaged and not self._accept:
+            raise DamagedRecords(self._damage_words())
+        return result
+
+    # --- fetching -----------------------------------------------------------------------------
+
+    def _fetch(self) -> None:
+        fruitless = 0
+        while True:
+            before = self._next
+            try:
+                if self._one_pull(fruitless):
+                    return
+            except SessionLost:
+                self._link.reopen()
+            fruitless = 0 if self._next > before else fruitless + 1
+            if fruitless == FRUITLESS:
+                raise self._stopped()
+
+    def _one_pull(self, fruitless: int) -> bool:
+        """Send one PULL and take what follows it. True: the journal's end was reached."""
+        link = self._link
+        self._result.pulls += 1
+        seq = link.send(messages.PULL, messages.pack_pull(self._next, self._window))
+        number = 0  # of the frame that must come next
+        wait = min(ANSWER_S * 2**fruitless, LONGEST_ANSWER_S) + 2 * link.frame_s()
+        while True:
+            frame = link.receive(link.wire.now() + wait)
+            if frame is None:
+                return False
+            if frame.seq != seq:
+                link.counters.stray += 1
+                continue
+            if frame.type == messages.ERROR:
+                self._error(frame)
+            got = self._number(frame)
+            if got != number:
+                if got > number:
+                    return False  # one was lost
+                continue
+            number += 1
+            if self._take(frame):
+                return True
+            if number % _MORE_EVERY == 0:
+                link.send(messages.MORE, messages.pack_u32(number - 1), seq)
+            self._book_if_due()
+
+    def _number(self, frame: Frame) -> int:
+        return int.from_bytes(frame.payload[:4], "little")
+
+    def _take(self, frame: Frame) -> bool:
+        try:
+            if frame.type == messages.DATA:
+                for record in split(messages.parse_data(frame.payload)[1]):
+                    self._take_record(record)
+            elif frame.type == messages.DAMAGED:
+                _, first, last, address, raw = messages.parse_damaged(frame.payload)
+                self._take_damage(DamagedRange(first, last, address, raw))
+            elif frame.type == messages.END:
+                self._result.last_seq = messages.parse_end(frame.payload)[1]
+                return True
+            else:
+                raise UnitFault(self._fault(f"message {frame.type:02X} in a pull"))
+        except (messages.Malformed, RecordError) as e:
+            raise UnitFault(self._fault(str(e))) from e
+        return False
+
+    def _take_record(self, record: Record) -> None:
+        if record.seq < self._next:
+            return
+        self._note_missing(record.seq)
+        self._batch.append(bytes(record.raw))
+        self._batch_bytes += len(record.raw)
+        self._result.records += 1
+        self._result.record_bytes += len(record.raw)
+        self._advance(record.seq)
+
+    def _take_damage(self, damage: DamagedRange) -> None:
+        if damage.last_seq < self._next:
+            return
+        self._note_missing(damage.first_seq)
+        self._book()  # in the order of the journal
+        self._ledger.book_damage(self._unit_id, damage, self._accept)
+        self._result.damaged.append(damage)
+        self._advance(damage.last_seq)
+
+    def _note_missing(self, seq: int) -> None:
+        if seq > self._next:
+            self._result.missing.append((self._next, seq - 1))
+
+    def _advance(self, seq: int) -> None:
+        self._next = seq + 1
+        self._total = max(self._total, seq)
+        if self._progress is not None:
+            self._progress(seq, self._total, self._result.record_bytes)
+
+    def _error(self, frame: Frame) -> None:
+        code, text = messages.parse_error(frame.payload)
+        raise UnitRefused(
+            f"{self._link.wire.name}: unit {self._unit_id} cannot send record {self._next}: "
+            f"{text}. What came before it is booked; run a self-test of the unit",
+            code,
+            text,
+        )
+
+    def _fault(self, what: str) -> str:
+        return (
+            f"{self._link.wire.name}: unit {self._unit_id} sent what no unit should send after "
+            f"record {self._next - 1}: {what}. What came before it is booked; do the firmware "
+            "and this tool have the same release?"
+        )
+
+    def _stopped(self) -> NoAnswer:
+        return NoAnswer(
+            f"{self._link.no_answer()} (it stopped after record {self._next - 1}; everything up "
+            "to there is booked, and the same command goes on from there)"
+        )
+
+    # --- booking ------------------------------------------------------------------------------
+
+    def _book_if_due(self) -> None:
+        now = self._link.wire.now()
+        if self._batch_bytes >= BATCH_BYTES or now - self._booked_at >= BATCH_S:
+            self._book()
+
+    def _book(self) -> None:
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._batch_bytes = 0
+            self._ledger.book(self._unit_id, batch, self._journal_key)
+        self._booked_at = self._link.wire.now()
+
+    def _give_receipt(self) -> None:
+        receipt = self._ledger.receipt(self._unit_id)
+        if receipt is None:
+            return
+        epoch, upto, link = receipt
+        answer = self._link.ask(messages.RECEIPT, messages.pack_receipt(epoch, upto, link))
+        freed = answer.get("freed")
+        self._result.receipt_upto = upto
+        self._result.freed = freed if isinstance(freed, int) else 0
+
+    def _damage_words(self) -> str:
+        parts = []
+        for d in self._result.damaged[:4]:
+            which = (
+                f"record {d.first_seq}"
+                if d.first_seq == d.last_seq
+                else f"records {d.first_seq} to {d.last_seq}"
+            )
+            parts.append(f"{which} at flash address 0x{d.address:X}")
+        more = len(self._result.damaged) - len(parts)
+        named = "; ".join(parts) + (f"; and {more} more places" if more else "")
+        return (
+            f"unit {self._unit_id}: damaged in its flash and not booked: {named}. The other "
+            f"{self._result.records} records are booked. The unit keeps its space until the loss "
+            "is accepted: look into it, then pull again with --accept-damaged"
+        )

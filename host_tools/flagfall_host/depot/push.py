@@ -1,0 +1,72 @@
+"""Push: a file to the unit, resumed by offset, checked whole by the unit before it counts."""
+
+import hashlib
+from typing import Protocol
+
+from flagfall.link import messages
+from flagfall.link.intake import MAX_FILE
+
+from flagfall_host.depot.link import Link
+from flagfall_host.depot.link_errors import LinkError, UnitFault, UnitRefused
+
+PART_BYTES = 1_024
+_TRIES = 3  # whole files sent, when the unit finds the SHA-256 wrong
+
+
+class FileTooLong(LinkError):
+    """More bytes than a unit takes."""
+
+
+class NotAccepted(LinkError):
+    """The unit finds that the file makes no sense; its old one stays in force."""
+
+
+class Progress(Protocol):
+    def __call__(self, sent: int, total: int) -> None: ...
+
+
+def push(link: Link, kind: str, blob: bytes, progress: Progress | None = None) -> None:
+    """Send `blob` as a file of `kind` (tariff, capk, config) and put it in force.
+
+    Raises FileTooLong, NotAccepted, UnitRefused.
+    """
+    name = f"{link.wire.name}: {kind}"
+    if not 1 <= len(blob) <= MAX_FILE:
+        raise FileTooLong(f"{name}: {len(blob)} bytes; a unit takes 1 to {MAX_FILE}")
+    digest = hashlib.sha256(blob).digest()
+    for last in (False,) * (_TRIES - 1) + (True,):
+        _send(link, kind, blob, digest, progress)
+        try:
+            link.ask(messages.COMMIT, messages.pack_str(kind))
+            return
+        except UnitRefused as e:
+            if e.code == messages.NOT_ACCEPTED:
+                raise NotAccepted(
+                    f"{name}: the unit does not accept the file: {e.text}. The old one stays in "
+                    "force; mend the file and push it again"
+                ) from e
+            if last:
+                raise
+
+
+def _send(link: Link, kind: str, blob: bytes, digest: bytes, progress: Progress | None) -> None:
+    offset = _offset(link, link.ask(messages.PUSH, messages.pack_push(kind, len(blob), digest)))
+    stalls = 0
+    while offset < len(blob):
+        if progress is not None:
+            progress(offset, len(blob))
+        part = blob[offset : offset + PART_BYTES]
+        before = offset
+        offset = _offset(link, link.ask(messages.PART, messages.pack_part(offset, part)))
+        stalls = stalls + 1 if offset <= before else 0
+        if stalls == _TRIES or offset > len(blob):
+            raise UnitFault(f"{link.wire.name}: the unit asks for offset {offset} of {len(blob)}")
+    if progress is not None:
+        progress(len(blob), len(blob))
+
+
+def _offset(link: Link, answer: dict[str, object]) -> int:
+    offset = answer.get("offset")
+    if not isinstance(offset, int) or offset < 0:
+        raise UnitFault(f"{link.wire.name}: the unit names no offset in its answer")
+    return offset
