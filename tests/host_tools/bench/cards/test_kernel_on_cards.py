@@ -6,7 +6,7 @@ from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkStore
 from flagfall.emv.terminal import ECASH, ODA, Terminal
 from flagfall.emv.transaction import Transaction
-from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.cards import catalogue, keys, rsa_certificates
 from flagfall_host.bench.cards.card import CardLeft
 from flagfall_host.bench.cards.hostile import ATTACKS
 
@@ -212,3 +212,49 @@ def test_garbage_ends_in_an_outcome():
         if tx.outcome.code == outcome.APPROVED:  # the noise left everything that counts alone
             assert honest.balance == 49500
         assert tx.apdus <= 64
+
+
+class _AbsurdKey:
+    """A public key as a careless CA might certify it. Only what certificates are made of."""
+
+    def __init__(self, modulus, exponent, size=None):
+        self.modulus, self.exponent = modulus, exponent
+        self.size = len(modulus) if size is None else size
+
+
+_ABSURD = {
+    "modulus zero": _AbsurdKey(bytes(144), b"\x03"),
+    "modulus one": _AbsurdKey(bytes(143) + b"\x01", b"\x03"),
+    "modulus even": _AbsurdKey(b"\xfe" * 144, b"\x03"),
+    "modulus of no bytes": _AbsurdKey(b"", b"\x03"),
+    "modulus of one byte": _AbsurdKey(b"\x81", b"\x03"),
+    "modulus longer than it is": _AbsurdKey(b"\xff" * 144, b"\x03", 255),
+    "exponent missing": _AbsurdKey(b"\xff" * 144, b""),
+    "exponent zero": _AbsurdKey(b"\xff" * 144, b"\x00"),
+    "exponent one": _AbsurdKey(b"\xff" * 144, b"\x01"),
+    "exponent of many bytes": _AbsurdKey(b"\xff" * 144, b"\xff" * 50),
+}
+
+
+@pytest.mark.parametrize("what", list(_ABSURD))
+@pytest.mark.parametrize("whose", ["issuer", "card"])
+def test_absurd_keys_under_a_good_signature_end_in_an_outcome(what, whose):
+    """With exponent one a forger could sign anything; with modulus zero there is no remainder."""
+    key = _ABSURD[what]
+    if whose == "issuer":
+        made = rsa_certificates.issuer_certificate(
+            keys.rsa("ca-1408"), key, "621094", "1249", "000101"
+        )
+        tags = ("90", "92", "9F32")
+    else:
+        person = catalogue.make("ecash").applets[0].person
+        static = person._static(person.rsa, person.signed(person.rsa)[0])
+        made = rsa_certificates.icc_certificate(
+            keys.rsa("issuer-1152"), key, person.pan, "1249", "000001", static
+        )
+        tags = ("9F46", "9F48", "9F47")
+    values = (made.signed, made.remainder, made.exponent)
+    changes = {tag: value.hex() for tag, value in zip(tags, values, strict=True)}
+    card = catalogue.make("ecash", changes_after_signing=changes)
+    result = tap(card, terminal(ECASH)).outcome
+    assert result.code in _BAD_CARD and card.balance == 50000
