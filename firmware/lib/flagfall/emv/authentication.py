@@ -91,6 +91,8 @@ class Authentication:
             piece(pan)
         except OdaError as e:
             complete = e.reason not in ("issuer-cert", "card-cert")
+            if self._capk is not None and self._capk.algorithm == SM2:
+                optional = [tag for tag in optional if tag == 0x9F4A]  # no remainders
             complete = complete or all(tag in data for tag in optional)
             if stage == self.FINAL or complete:
                 raise
@@ -176,7 +178,8 @@ class Authentication:
         related = self._data.get(0x9F69)
         if related is None and not final:
             # Only a card of version 00 verifies already now; whether it may is known too.
-            if self.dynamic.matches(un):
+            # Not tried for SM2: it would cost every tap a second verification.
+            if self._capk.algorithm != SM2 and self.dynamic.matches(un):
                 self._check_v00()
                 return True
             return False

@@ -5,7 +5,9 @@
 APPROVED = 1  # offline approved; with FLAG_RESOLVED: a torn payment that proved to be debited
 DECLINED = 2  # this card does not pay; nothing was debited
 TORN = 3  # the card left before its last record was read: not yet known whether it debited
-DISPUTED = 7  # the card has debited, but what it answered fails a check: refuse, keep as evidence
+DISPUTED = (
+    7  # the card may have debited, but what it answered fails a check: refuse, keep as evidence
+)
 TRY_AGAIN = 8  # nothing was debited; the same tap may be repeated
 OTHER_INTERFACE = 9  # this payment cannot be contactless; pay otherwise
 END = 10  # the card cannot be used here at all
@@ -64,7 +66,9 @@ _MESSAGES = {
     "protocol": "Card did not follow the rules. Take another card or cash.",
     "too-long": "Card takes too many steps. Take another card or cash.",
 }
-_DISPUTED = "Card was debited but its answer failed a check (%s). Do not charge it again."
+_DISPUTED = (
+    "Card may have been debited, but its answer failed a check (%s). Do not charge it again."
+)
 
 
 class Outcome:

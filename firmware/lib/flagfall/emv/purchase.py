@@ -308,10 +308,6 @@ class Purchase:
         self.data.update(data)
         del self.static[parts:]
 
-    def genuine(self):
-        """True once the card's certificate chain has been verified."""
-        return self.authentication is not None and self.authentication.icc is not None
-
     # -- the end ----------------------------------------------------------------------------
 
     def balance_before(self):

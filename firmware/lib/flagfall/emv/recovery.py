@@ -115,7 +115,7 @@ class Recovery:
         before = context.sent_balance + (context.amount if after else 0)
         if now == before:
             return NOT_DEBITED
-        in_sequence = context.atc < purchase.atc <= context.atc + 1 + context.gpos
+        in_sequence = context.atc < purchase.atc <= context.atc + context.gpos
         if now == before - context.amount and in_sequence and context.verified:
             return DEBITED
         return UNPROVEN

@@ -49,9 +49,10 @@ class TornContext:
         self.profile = 1
         self.dynamic = None
         self.verified = False  # the fDDA was verified before the last record: version 00
-        self.gpos = 0  # GPOs sent to cards since, each may have moved the counter on
+        self.gpos = 0  # GPOs sent to cards since; each may have moved the counter on
         self.same_card = None
         self._purchase = None
+        self._proof = None  # the record that has proved the debit already
 
     def expired(self, now_s, t2_s=T2_S):
         """True if the card has not come back for `t2_s` seconds. Then the unit stops waiting;
@@ -66,8 +67,13 @@ class TornContext:
 
     def prove(self, body):
         """True if record `body`, read again, proves that this payment was debited."""
+        if self._proof is not None:
+            return body == self._proof
         if self._purchase is not None:
-            return self._prove_whole(body)
+            if not self._prove_whole(body):
+                return False
+            self._proof = body
+            return True
         if self.dynamic is None or self.verified:
             return False
         data = {}

@@ -9,7 +9,6 @@ from flagfall.emv.outcome import (
     ANOTHER_CARD,
     APPROVED,
     ASK_DRIVER,
-    DECLINED,
     DISPUTED,
     END,
     OTHER_INTERFACE,
@@ -184,6 +183,8 @@ class Transaction:
             return self.outcome
         if self._state == _RECORD and self._last_asked and self._purchase.is_tc:
             self._tear("torn")
+        elif self._recovery is not None and self._recovery.proven is not None:
+            self._resolve(self._recovery.proven, False)  # only the balance is missing
         elif self._unresolved and self._state != _NEW:
             self._keep_torn("torn-still")
         else:
@@ -394,10 +395,7 @@ class Transaction:
                 # An error status, no record: nobody can say whether the card has debited.
                 self._tear("torn-last")
                 return
-            if purchase.genuine():
-                code = DISPUTED
-            elif code in (END, OTHER_INTERFACE):
-                code = DECLINED  # no issuer ever vouched for this card, so there is no debit
+            code = DISPUTED
         elif self._unresolved and self._state in (_RECOVERY, _PPSE, _SELECT, _GPO):
             self._keep_torn("torn-still")
             return
