@@ -88,7 +88,7 @@ def _header(tariff: TariffFile, length: int) -> bytes:
         _utc(tariff, tariff.valid_from),
         _utc(tariff, tariff.valid_until),
         tariff.utc_offset_min,
-        *_summer(tariff),
+        *tariff.summer_rule(),
         tariff.mode,
         tariff.flags,
         tariff.threshold_m_h,
@@ -115,18 +115,9 @@ def _text(text: str) -> bytes:
 
 
 def _utc(tariff: TariffFile, local: datetime.datetime | None) -> int:
-    """Seconds since 2000 in UTC; a date in summer is taken in standard time, an hour late."""
+    """Seconds since 2000 in UTC of a local time."""
     if local is None:
         return 0
-    seconds = (local - datetime.datetime(2000, 1, 1)).total_seconds()
-    return max(0, int(seconds) - tariff.utc_offset_min * 60)
-
-
-def _summer(tariff: TariffFile) -> tuple[int, ...]:
-    """Shift, then month, week, weekday and UTC minutes of the two moments of a year."""
-    if tariff.summer_time == "EU":  # Directive 2000/84/EC: last Sundays, 01:00 UTC
-        return (60, 3, 5, 6, 60, 10, 5, 6, 60)
-    if tariff.summer_time == "US":  # 15 U.S.C. 260a: 02:00 of the time in force
-        at = 120 - tariff.utc_offset_min
-        return (60, 3, 2, 6, at, 11, 1, 6, at - 60)
-    return (0,) * 9
+    seconds = int((local - datetime.datetime(2000, 1, 1)).total_seconds())
+    standard = max(0, seconds - tariff.utc_offset_min * 60)
+    return max(0, seconds - tariff.local_time().offset_s(standard))

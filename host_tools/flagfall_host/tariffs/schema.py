@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from flagfall.meter.local_time import LocalTime
+
 from flagfall_host.tariffs.errors import Problem, TariffFileError
 from flagfall_host.tariffs.lines import Path, find_lines
 
@@ -39,6 +41,10 @@ _TOP = {
     "options", "rounding", "discount", "windows", "flagfall", "distance", "time", "surcharge",
     "fee", "sources", "supplements", "evidence", "notes", "template",
 }  # fmt: skip
+_EVIDENCE = (
+    "mode", "threshold_kmh", "threshold_inclusive", "precharge", "precharge_time", "free_time_s",
+    "surcharge_cap_percent", "freeze_at_hire", "holidays", "valid_from",
+)  # fmt: skip
 _CONDITION = {"when", "with", "without", "source", "certainty", "note"}
 
 
@@ -77,6 +83,19 @@ class TariffFile:
     supplements: dict[str, int] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
     certainties: set[str] = field(default_factory=set)
+
+    def summer_rule(self) -> tuple[int, ...]:
+        """Shift, then month, week, weekday and UTC minutes of the two moments of a year."""
+        if self.summer_time == "EU":  # Directive 2000/84/EC: last Sundays, 01:00 UTC
+            return (60, 3, 5, 6, 60, 10, 5, 6, 60)
+        if self.summer_time == "US":  # 15 U.S.C. 260a: 02:00 of the time in force
+            at = 120 - self.utc_offset_min
+            return (60, 3, 2, 6, at, 11, 1, 6, at - 60)
+        return (0,) * 9
+
+    def local_time(self) -> LocalTime:
+        rule = self.summer_rule()
+        return LocalTime(self.utc_offset_min, rule[0], rule[1:5], rule[5:9])
 
 
 def read_tariff(text: str, name: str) -> TariffFile:
@@ -430,12 +449,15 @@ class _Reader:
             )
             if t.discount_percent > 100:
                 self.problem(("discount", "percent"), "T10", "a discount of more than 100 percent")
-        for key, value in (self.raw.get("supplements") or {}).items():
-            if isinstance(value, dict):
-                amount = self.money(value, ("supplements", key), "amount")
-            else:
-                amount = self.money({key: value}, ("supplements",), key)
-            t.supplements[key] = amount
+        supplements = self.raw.get("supplements", {})
+        if not isinstance(supplements, dict) or not all(
+            isinstance(row, dict) for row in supplements.values()
+        ):
+            self.problem(("supplements",), "T03", "supplements must be [supplements.NAME] tables")
+            return
+        for name, row in supplements.items():
+            self.unknown(row, ("supplements", name), {"amount", "source", "certainty", "note"})
+            t.supplements[name] = self.money(row, ("supplements", name), "amount")
 
     def table(self, key: str, allowed: set[str]) -> dict[str, Any] | None:
         value = self.raw.get(key)
@@ -462,7 +484,13 @@ class _Reader:
             for key in ("flagfall", "distance", "time", "surcharge", "fee")
             for i, row in enumerate(self.raw.get(key, []))
         ]
-        tables += [(("windows", n), w) for n, w in (self.raw.get("windows") or {}).items()]
+        for key in ("windows", "supplements"):
+            value = self.raw.get(key, {})
+            tables += (
+                [((key, n), row) for n, row in value.items()] if isinstance(value, dict) else []
+            )
+        tables += [((key,), self.raw[key]) for key in ("rounding", "discount") if key in self.raw]
+        tables += self.evidence()
         for path, row in tables:
             if not isinstance(row, dict):
                 continue
@@ -472,6 +500,21 @@ class _Reader:
                 self.problem((*path, "certainty"), "T16", "certainty must be V, S or U")
             else:
                 self.tariff.certainties.add(row["certainty"])
+
+    def evidence(self) -> list[tuple[Path, Any]]:
+        """The figures at the top of the file have theirs in [evidence]."""
+        evidence = self.raw.get("evidence", {})
+        if not isinstance(evidence, dict):
+            self.problem(("evidence",), "T16", "evidence must be a table")
+            return []
+        self.unknown(evidence, ("evidence",), set(_EVIDENCE))
+        found: list[tuple[Path, Any]] = []
+        for key in _EVIDENCE:
+            if key in self.raw and key not in evidence:
+                self.problem((key,), "T16", f"[evidence] must say where {key} is from")
+            elif key in evidence:
+                found.append((("evidence", key), evidence[key]))
+        return found
 
     def relations(self) -> None:
         t = self.tariff

@@ -277,13 +277,19 @@ class Fare:
 
     # --- what is shown ------------------------------------------------------------------------
 
+    def begun_amount(self):
+        """What the steps that have begun cost, where they are charged in advance."""
+        flags = self.tariff.flags
+        amount = 0
+        if flags & form.PRECHARGE and self.main.begun():
+            amount = self.main.amount
+        if flags & form.PRECHARGE_TIME and self.own.begun():
+            amount += self.own.amount
+        return amount
+
     def _show(self):
         tariff = self.tariff
-        fare = self.metered
-        if tariff.flags & form.PRECHARGE and self.main.begun():
-            fare += self.main.amount
-        if tariff.flags & form.PRECHARGE_TIME and self.own.begun():
-            fare += self.own.amount
+        fare = self.metered + self.begun_amount()
         above = fare - tariff.discount_above
         if tariff.discount_percent and above > 0:
             fare -= (above * tariff.discount_percent + 99) // 100
