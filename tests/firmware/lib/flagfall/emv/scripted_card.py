@@ -62,7 +62,7 @@ class Key:
     def sign(self, head, tail, size=None):
         """6A, head, hash over head and tail, BC; under the private exponent."""
         size = self.size
-        x = b"\x6a" + head + hashlib.sha1(head + tail).digest() + b"\xbc"
+        x = b"\x6a" + head + hashlib.sha1(head + tail).digest() + b"\xbc"  # noqa: S324
         if len(x) != size:
             raise ValueError("wrong length")
         return pow(int.from_bytes(x, "big"), self.d, self.n).to_bytes(size, "big")
@@ -102,7 +102,7 @@ def card_certificate(static, pan=PAN, expiry="1240", serial="000002", key=ICC, i
 
 
 def capk_row(key=CA, index=0xE1, expiry="20491231", checksum=None):
-    sha = hashlib.sha1(RID + bytes((index,)) + key.modulus + b"\x03").digest()
+    sha = hashlib.sha1(RID + bytes((index,)) + key.modulus + b"\x03").digest()  # noqa: S324
     return (
         encode(0x9F06, RID)
         + encode(0x9F22, bytes((index,)))
@@ -131,7 +131,7 @@ def terminal(**changes):
         156,
         [parse_aid(bytes.fromhex(AID_ROW))] if aids is None else aids,
         store() if capks is None else capks,
-        **settings
+        **settings,
     )
 
 
@@ -179,6 +179,7 @@ class Card:
         self.answers = {}
         self.leave_at = None
         self.psn = b"\x01"
+        self.change_records = None  # function of the list of record contents, after GPO
         for name, value in changes.items():
             setattr(self, name, value)
         self.backup = None
@@ -243,7 +244,9 @@ class Card:
         self.debit = 0 if online else amount
         shown = self.balance - (self.debit if self.balance_shown == "after" else 0)
         atc = self.atc.to_bytes(2, "big")
-        self.related = b"\x01" + hashlib.sha1(atc + self.pan.encode()).digest()[:4] + self.ctq + b"\x00"
+        self.related = (
+            b"\x01" + hashlib.sha1(atc + self.pan.encode()).digest()[:4] + self.ctq + b"\x00"  # noqa: S324
+        )
         tail = asked[0x9F37]
         if self.version == 1:
             tail += asked[0x9F02] + asked[0x5F2A] + self.related
@@ -281,13 +284,15 @@ class Card:
         if self.version == 1:
             self._records[-1] += encode(0x9F69, self.related)
         self._records[-1] += self.last_extra
+        if self.change_records is not None:
+            self.change_records(self._records)
         issuer_data = bytes.fromhex("07010103") + bytes((cvr, 0, 0, 1, 0x0A, 1))
         issuer_data += bcd.from_int(shown, 5) + b"\x11\x22\x33\x44"
         answer = {
             "82": self.aip,
             "94": bytes((0x10, 1, len(self.layout), 1)),
             "9F36": atc,
-            "9F26": hashlib.sha1(b"ac" + atc).digest()[:8],
+            "9F26": hashlib.sha1(b"ac" + atc).digest()[:8],  # noqa: S324
             "9F10": issuer_data,
             "57": objects["57"],
             "5F34": self.psn,

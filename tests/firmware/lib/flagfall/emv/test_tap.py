@@ -6,7 +6,6 @@ sys.path.insert(0, __file__.rsplit("/", 1)[0])
 
 import scripted_card as sc  # noqa: E402
 from expect import raises  # noqa: E402
-
 from flagfall.emv import outcome as oc  # noqa: E402
 from flagfall.emv.terminal import ECASH, ODA, StoredLimits  # noqa: E402
 from flagfall.emv.tlv import encode  # noqa: E402
@@ -47,9 +46,13 @@ def test_what_the_card_is_sent():
     assert card.log[0] == bytes.fromhex("00A404000E325041592E5359532E444446303100")
     assert card.log[1] == bytes.fromhex("00A4040008A00000033301010600")
     # TTQ, amount, other amount, country, TVR, currency, date, type, unpredictable number
-    assert card.log[2] == bytes.fromhex(
-        "80A80000238321280000800000000021600000000000000156000000000001562611240001234567"
-    ) + b"\x00"
+    assert (
+        card.log[2]
+        == bytes.fromhex(
+            "80A80000238321280000800000000021600000000000000156000000000001562611240001234567"
+        )
+        + b"\x00"
+    )
     assert card.log[3:] == [bytes((0, 0xB2, n, 0x14, 0)) for n in (1, 2, 3, 4)]
 
 
@@ -148,13 +151,13 @@ def test_refused_after_the_debit_is_a_dispute():
 
 
 def test_signature_over_something_else_is_a_dispute():
-    class Forger(sc.Card):
-        def _gpo(self, data):
-            answer = sc.Card._gpo(self, data)
-            self._records[-1] = encode(0x9F74, b"ECC001") + encode(0x9F69, bytes((1,)) + bytes(7))
-            return answer
+    def forge(records):
+        records[-1] = encode(0x9F74, b"ECC001") + encode(0x9F69, bytes((1,)) + bytes(7))
 
-    check(sc.tap(Forger()), oc.DISPUTED, "fdda")
+    check(sc.tap(sc.Card(change_records=forge)), oc.DISPUTED, "fdda")
+    # Without any 9F69 it is read as version 00, and its hash does not fit that either.
+    card = sc.Card(change_records=lambda r: r.__setitem__(-1, encode(0x9F74, b"ECC001")))
+    check(sc.tap(card), oc.DISPUTED, "fdda-version")
 
 
 def test_certificates_in_the_last_record_are_checked_after_it():

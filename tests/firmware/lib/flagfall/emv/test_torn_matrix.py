@@ -6,7 +6,6 @@ sys.path.insert(0, __file__.rsplit("/", 1)[0])
 
 import scripted_card as sc  # noqa: E402
 from expect import raises  # noqa: E402
-
 from flagfall.emv import outcome as oc  # noqa: E402
 from flagfall.emv import recovery, torn  # noqa: E402
 
