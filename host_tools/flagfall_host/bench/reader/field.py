@@ -37,6 +37,7 @@ class Field:
 
     def __init__(self) -> None:
         self._cards: list[Card] = []
+        self._placings: dict[int, int] = {}
         self._on = False
         self._match: Callable[[bytes, int], bool] | None = None
         self._moment = REQUEST
@@ -59,6 +60,10 @@ class Field:
         """The cards that can answer: those before the antenna, while the field is on."""
         return tuple(self._cards) if self._on else ()
 
+    def placing(self, card: Card) -> int:
+        """The number of the placing since which `card` is there without a break."""
+        return self._placings.get(id(card), 0)
+
     def place(self, card: Card) -> None:
         """Hold a card into the field, beside any that is already there."""
         if card in self._cards:
@@ -66,12 +71,14 @@ class Field:
         self._cards.append(card)
         self._index = 0
         self.counters.placed += 1
+        self._placings[id(card)] = self.counters.placed
         if self._on:
             card.field_on()
 
     def remove(self) -> None:
         """Take all cards away."""
         cards, self._cards = self._cards, []
+        self._placings.clear()
         self.counters.removed += len(cards)
         if self._on:
             for card in cards:
