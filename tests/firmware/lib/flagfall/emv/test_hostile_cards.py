@@ -148,16 +148,15 @@ def test_honest_answers_spoilt():
     assert len(ends) >= 4
 
 
-def flip(tag, offset):
-    """A `change_records` that changes one byte of the value of `tag` (of 28 bytes or more)."""
-    name = encode(int(tag, 16), b"")[:-1]
+def flip(tag, size, offset):
+    """A `change_records` that changes one byte of the value of `tag`, which has `size` bytes."""
+    name = encode(int(tag, 16), bytes(size))[:-size]  # tag and length
 
     def change(records):
         for at, record in enumerate(records):
             start = record.find(name)
-            # The name may also occur inside a signature: then what follows is no length.
-            if start >= 0 and record[start + len(name)] in (28, 34, 64, 72, 80):
-                start += len(name) + 1 + offset
+            if start >= 0:
+                start += len(name) + offset
                 changed = bytes((record[start] ^ 0x40,))
                 records[at] = record[:start] + changed + record[start + 1 :]
                 return
@@ -170,7 +169,7 @@ def test_no_fdda_no_approval():
     sizes = {"9F4B": 64, "90": 80, "92": 28, "9F46": 72, "9F48": 34}
     for tag in sorted(sizes):
         for offset in range(0, sizes[tag], 5):
-            card = sc.Card(change_records=flip(tag, offset))
+            card = sc.Card(change_records=flip(tag, sizes[tag], offset))
             tx = sc.tap(card)
             assert tx.outcome.code in (oc.DECLINED, oc.END), (tag, offset, tx.outcome)
             assert card.balance == 50000
