@@ -1,342 +1,211 @@
-"""The ledger: every record of every unit, once, with its bytes as evidence.
+"""The ledger as other rooms use it."""
 
-    ledger = Ledger.open("ledger.sqlite")           # or a SQLAlchemy URL
-    ledger.book(unit_id, raws, journal_key)         # durable when it returns
-    ledger.receipt(unit_id)                         # (epoch, seq, link) a unit may be told
-
-Each call is one transaction. SQLite runs in WAL mode with synchronous=FULL, so that what a receipt
-says has reached the disk.
-"""
-
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from flagfall.journal.record import Record, RecordError, mac_good, parse
-from sqlalchemy import Connection, Engine, create_engine, event, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+import sqlalchemy as sa
+from flagfall import clock
 
-from flagfall_host.errors import FlagfallError
-from flagfall_host.ledger import migrate, schema
-from flagfall_host.ledger.derive import derived_row
+from flagfall_host.ledger import database, listing, summary
+from flagfall_host.ledger.booking import Booking, BookingResult
+from flagfall_host.ledger.check import check
+from flagfall_host.ledger.errors import BadUnitId, LedgerError
+from flagfall_host.ledger.findings import Finding
+from flagfall_host.ledger.frontier import Frontier
+from flagfall_host.ledger.tables import DAMAGES, UNITS
 
-_BUSY_S = 30  # how long a second process may hold the file
-_ADVANCE = 1_000  # rows looked at in one step while the receipt moves on
-
-
-class LedgerError(FlagfallError):
-    """The ledger cannot be opened or written."""
+_UNIT_ID = re.compile(r"[A-Z0-9-]{1,16}")
 
 
-class DamageLike(Protocol):
-    """Records that cannot be read: seqs, flash address, what is there."""
+class Receipt(NamedTuple):
+    """Everything of a unit up to and with `seq` is on the host's disk; `link` is 4 bytes."""
 
-    @property
-    def first_seq(self) -> int: ...
-    @property
-    def last_seq(self) -> int: ...
-    @property
-    def address(self) -> int: ...
-    @property
-    def raw(self) -> bytes: ...
-
-
-@dataclass
-class Finding:
-    """A record that does not fit: `kind` is crc, mac, conflict or link."""
-
-    seq: int
     epoch: int
-    kind: str
-    text: str
+    seq: int
+    link: bytes
 
 
-@dataclass
-class BookingResult:
-    """What one call of `book` did."""
+class Damage(Protocol):
+    """Records that a unit can no longer read, as `depot` and `flagfall.journal` know them."""
 
-    new: int = 0
-    repeated: int = 0
-    refused: list[Finding] = field(default_factory=list)  # not booked
-    findings: list[Finding] = field(default_factory=list)  # booked, but the chain does not hold
+    first_seq: int
+    last_seq: int
+    address: int
+    raw: bytes
 
 
 class Ledger:
-    """An open ledger. Use `Ledger.open`; close it when done (it is a context manager)."""
+    """One open ledger. Each call is a transaction of its own, durable when it returns.
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    Safe to use from several threads and several processes at once.
+    """
+
+    def __init__(self, engine: sa.Engine, now: Callable[[], int]) -> None:
         self.engine = engine
-        self.name = name
+        self.now = now
 
-    @classmethod
-    def open(cls, where: str | Path) -> "Ledger":
-        """Open (and make, or bring up to date) the ledger at a path or SQLAlchemy URL."""
-        url = str(where) if "://" in str(where) else f"sqlite:///{where}"
+    @staticmethod
+    def open(where: str | Path, now: Callable[[], int] | None = None) -> "Ledger":
+        """Open the ledger in a file (made if it is not there) or at a database URL.
+
+        `now()` gives UTC seconds since 2000 and defaults to this machine's clock. Raises
+        CannotOpen.
+        """
+        engine = database.engine_for(where)
         try:
-            if url.startswith("sqlite:///"):
-                Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            engine = create_engine(url, connect_args=_connect_args(url))
-            if engine.dialect.name == "sqlite":
-                event.listen(engine, "connect", _durable)
-                event.listen(engine, "begin", _immediate)
-            migrate.upgrade(engine)
-        except (DBAPIError, OSError) as e:
-            reason = str(e.orig) if isinstance(e, DBAPIError) else str(e)
-            raise LedgerError(f"ledger {where}: cannot be opened: {reason.strip()}") from e
-        return cls(engine, str(where))
+            database.migrate(engine)
+        except LedgerError:
+            engine.dispose()
+            raise
+        return Ledger(engine, now or (lambda: clock.from_unix(time.time())))
 
     def close(self) -> None:
+        """Give back the connections."""
         self.engine.dispose()
 
     def __enter__(self) -> "Ledger":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    # --- booking ---------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"Ledger({self.engine.url!r})"
 
-    def book(self, unit_id: str, raws: Iterable[bytes], journal_key: bytes) -> BookingResult:
-        """Book records (each as in flash, without padding) of one unit; durable on return.
+    # Booking.
 
-        CRC and MAC are checked; a record that fails, or one that contradicts a booked one, is
-        refused and kept as a finding. Repeats are counted and change nothing.
+    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> BookingResult:
+        """Book records of a unit: each of `raws` one record as in flash, without slot padding.
+
+        What is damaged, forged or contradicts an earlier record is refused and named, the rest
+        is booked; what is booked already counts as repeated.
         """
-        result = BookingResult()
-        try:
-            with self.engine.begin() as db:
-                links = _Links(db, unit_id)
-                for raw in raws:
-                    self._book_one(db, unit_id, raw, journal_key, result, links)
-                self._advance(db, unit_id)
-        except OperationalError as e:
-            raise LedgerError(
-                f"ledger {self.name}: nothing was booked: {str(e.orig).strip()}. The unit keeps "
-                "its records; mend this and pull again"
-            ) from e
-        return result
+        _checked(unit_id)
+        with database.writing(self.engine) as connection:
+            return Booking(connection, unit_id, self.now()).book(raws, journal_key)
 
-    def _book_one(
-        self,
-        db: Connection,
-        unit_id: str,
-        raw: bytes,
-        journal_key: bytes,
-        result: BookingResult,
-        links: "_Links",
-    ) -> None:
-        try:
-            record = parse(raw)
-        except RecordError as e:
-            self._refuse(db, unit_id, Finding(0, 0, "crc", str(e)), raw, result)
-            return
-        where = f"record {record.seq} of epoch {record.epoch}"
-        if not mac_good(journal_key, record.raw):
-            text = f"{where}: MAC is not the unit's"
-            self._refuse(db, unit_id, _finding(record, "mac", text), raw, result)
-            return
-        row = {
-            "unit_id": unit_id,
-            "epoch": record.epoch,
-            "seq": record.seq,
-            "type": record.type,
-            "time": record.time,
-            "link": record.link,
-            "mac": record.mac,
-            "raw": record.raw,
-        }
-        if not self._insert(db, schema.records, row):
-            if links.raw(record.epoch, record.seq) != record.raw:
-                text = f"{where}: other bytes are booked under this name"
-                self._refuse(db, unit_id, _finding(record, "conflict", text), raw, result)
-            else:
-                result.repeated += 1
-            return
-        result.new += 1
-        before = links.before(record)
-        if before is not None and before != record.link:
-            finding = _finding(record, "link", f"{where}: does not follow the record before it")
-            result.findings.append(finding)
-            self._keep(db, unit_id, finding, None)
-        links.note(record)
-        derived = derived_row(record)
-        if derived is not None:
-            table, fields = derived
-            db.execute(
-                table.insert().values(
-                    unit_id=unit_id, epoch=record.epoch, seq=record.seq, **fields
-                )
+    def book_damage(self, unit_id: str, damage: Damage, accepted: bool = False) -> None:
+        """Record that a unit has lost records. `accepted`: a person has said that they are lost.
+
+        Only an accepted loss lets `last_seq` and `receipt` go on behind it.
+        """
+        if not 1 <= damage.first_seq <= damage.last_seq:
+            raise LedgerError(f"no such records: {damage.first_seq} to {damage.last_seq}")
+        _checked(unit_id)
+        with database.writing(self.engine) as connection:
+            frontier = Frontier(connection, unit_id)
+            statement = database.insert(connection, DAMAGES).values(
+                unit_id=unit_id,
+                life=frontier.first_epoch,
+                first_seq=damage.first_seq,
+                last_seq=damage.last_seq,
+                address=damage.address,
+                accepted=int(accepted),
+                booked_at=self.now(),
+                raw=bytes(damage.raw),
             )
-
-    def _refuse(
-        self, db: Connection, unit_id: str, finding: Finding, raw: bytes, result: BookingResult
-    ) -> None:
-        result.refused.append(finding)
-        self._keep(db, unit_id, finding, raw)
-
-    def _keep(self, db: Connection, unit_id: str, finding: Finding, raw: bytes | None) -> None:
-        row = {
-            "unit_id": unit_id,
-            "epoch": finding.epoch,
-            "seq": finding.seq,
-            "kind": finding.kind,
-            "text": finding.text[:255],
-            "raw": raw,
-        }
-        self._insert(db, schema.findings, row)
-
-    def _insert(self, db: Connection, table: Any, row: dict[str, Any]) -> bool:
-        """Insert, or do nothing if the key is there. True if it was new."""
-        make = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
-        return db.execute(make(table).values(**row).on_conflict_do_nothing()).rowcount == 1
-
-    def book_damage(self, unit_id: str, damage: DamageLike, accepted: bool = False) -> None:
-        """Keep the loss of records; if `accepted`, receipts may go past it."""
-        key = {
-            "unit_id": unit_id,
-            "first_seq": damage.first_seq,
-            "last_seq": damage.last_seq,
-        }
-        row = {**key, "address": damage.address, "raw": bytes(damage.raw), "accepted": accepted}
-        with self.engine.begin() as db:
-            if not self._insert(db, schema.damage, row) and accepted:
-                table = schema.damage
-                db.execute(
-                    update(table)
-                    .where(*(table.c[name] == value for name, value in key.items()))
-                    .values(accepted=True)
+            if accepted:
+                statement = statement.on_conflict_do_update(
+                    index_elements=["unit_id", "life", "first_seq", "last_seq"],
+                    set_={"accepted": 1},
                 )
-            self._advance(db, unit_id)
+            else:
+                statement = statement.on_conflict_do_nothing()
+            connection.execute(statement)
+            frontier.move_on()
 
-    # --- receipts --------------------------------------------------------------------------
+    def accept_missing(self, unit_id: str, first_seq: int, last_seq: int) -> None:
+        """Record that these records are nowhere any more and that a person accepts it."""
+        self.book_damage(unit_id, _Missing(first_seq, last_seq), accepted=True)
+
+    def begin_life(self, unit_id: str, first_epoch: int) -> None:
+        """The unit was provisioned anew: its seqs count from 1 again, from this epoch on."""
+        _checked(unit_id)
+        with database.writing(self.engine) as connection:
+            frontier = Frontier(connection, unit_id)
+            if first_epoch <= frontier.max_epoch:
+                raise LedgerError(
+                    f"unit {unit_id}: epoch {first_epoch} is not above {frontier.max_epoch}, the "
+                    "newest that is booked; provision it with a higher --epoch"
+                )
+            frontier.begin_life(first_epoch)
+
+    # Asking.
 
     def last_seq(self, unit_id: str) -> int:
-        """The seq up to which nothing is missing; 0 if nothing is booked."""
-        receipt = self.receipt(unit_id)
-        return receipt[1] if receipt else 0
+        """The seq up to which all records are booked, or lost and accepted as lost; 0: none."""
+        row = self._unit(unit_id)
+        return row["upto_seq"] if row else 0
 
-    def receipt(self, unit_id: str) -> tuple[int, int, bytes] | None:
-        """(epoch, seq, link) of the newest record up to which all is booked, or None."""
-        table = schema.units
-        with self.engine.connect() as db:
-            row = db.execute(select(table).where(table.c.unit_id == unit_id)).first()
-        return (row.upto_epoch, row.upto_seq, row.upto_link) if row else None
+    def receipt(self, unit_id: str) -> Receipt | None:
+        """The newest record up to which everything is booked or accepted; None: none."""
+        row = self._unit(unit_id)
+        if not row or not row["receipt_seq"]:
+            return None
+        return Receipt(row["receipt_epoch"], row["receipt_seq"], bytes(row["receipt_link"]))
 
-    def _advance(self, db: Connection, unit_id: str) -> None:
-        """Move the receipt on over what is booked without a gap."""
-        units, records = schema.units, schema.records
-        row = db.execute(select(units).where(units.c.unit_id == unit_id)).first()
-        if row is None:
-            first = db.execute(
-                select(func.min(records.c.seq)).where(records.c.unit_id == unit_id)
-            ).scalar()
-            if first is None:
-                return
-            upto, epoch, link = first - 1, 0, b""
-        else:
-            upto, epoch, link = row.upto_seq, row.upto_epoch, row.upto_link
-        start = upto
-        while True:
-            rows = db.execute(
-                select(records.c.seq, records.c.epoch, records.c.mac)
-                .where(records.c.unit_id == unit_id, records.c.seq > upto)
-                .order_by(records.c.seq, records.c.epoch)
-                .limit(_ADVANCE)
-            ).all()
-            moved = False
-            for r in rows:
-                if r.seq > upto + 1 and not self._loss_accepted(db, unit_id, upto + 1, r.seq - 1):
-                    rows = []
-                    break
-                upto, epoch, link = r.seq, r.epoch, r.mac[:4]
-                moved = True
-            if not rows or not moved:
-                break
-        if upto == start:
-            return
-        values = {"upto_seq": upto, "upto_epoch": epoch, "upto_link": link}
-        if row is None:
-            db.execute(units.insert().values(unit_id=unit_id, **values))
-        else:
-            db.execute(update(units).where(units.c.unit_id == unit_id).values(**values))
+    def _unit(self, unit_id: str) -> dict[str, Any] | None:
+        with database.reading(self.engine) as connection:
+            row = connection.execute(sa.select(UNITS).where(UNITS.c.unit_id == unit_id))
+            found = row.mappings().first()
+            return dict(found) if found else None
 
-    def _loss_accepted(self, db: Connection, unit_id: str, first: int, last: int) -> bool:
-        table = schema.damage
-        found = db.execute(
-            select(table.c.first_seq).where(
-                table.c.unit_id == unit_id,
-                table.c.accepted,
-                table.c.first_seq <= first,
-                table.c.last_seq >= last,
-            )
-        ).first()
-        return found is not None
+    def units(self) -> list[dict[str, Any]]:
+        """Each unit that has records: id, records, last_seq, newest time, lost records."""
+        with database.reading(self.engine) as connection:
+            return listing.units(connection)
+
+    def summary(self, unit_id: str | None = None) -> dict[str, Any]:
+        """Trips and money of one unit or of all; the keys are those of `summary.summary`."""
+        with database.reading(self.engine) as connection:
+            return summary.summary(connection, unit_id)
+
+    def latest_totals(self, unit_id: str) -> dict[str, int] | None:
+        """The fields of the newest TOTALS record; None if there is none."""
+        with database.reading(self.engine) as connection:
+            return summary.latest_totals(connection, unit_id)
+
+    def check(
+        self,
+        unit_id: str | None = None,
+        journal_key: Callable[[str], bytes] | None = None,
+    ) -> list[Finding]:
+        """Prove the ledger: every finding, none if all is well.
+
+        `journal_key(unit_id)` lets the MACs be proven too.
+        """
+        with database.reading(self.engine) as connection:
+            return check(connection, unit_id, journal_key)
+
+    def rows(self, what: str, unit_id: str | None = None) -> Iterator[dict[str, Any]]:
+        """The rows of `what` (see `listing.LISTS`), oldest first, without sealed data."""
+        with database.reading(self.engine) as connection:
+            yield from listing.rows(connection, what, unit_id)
+
+    # For the acquirer side.
+
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction, as a context manager that gives the connection."""
+        return database.writing(self.engine)
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A reading transaction, as a context manager that gives the connection."""
+        return database.reading(self.engine)
 
 
-class _Links:
-    """The MACs of a unit's records, as far as one booking needs them."""
+class _Missing:
+    address = 0
+    raw = b""
 
-    def __init__(self, db: Connection, unit_id: str) -> None:
-        self._db = db
-        self._unit_id = unit_id
-        self._seen: dict[int, bytes] = {}
-
-    def note(self, record: Record) -> None:
-        self._seen[record.seq] = record.mac[:4]
-
-    def before(self, record: Record) -> bytes | None:
-        """The link that `record` should carry, or None if the one before it is not known."""
-        if record.seq == 1:
-            return bytes(4)
-        link = self._seen.get(record.seq - 1)
-        if link is None:
-            table = schema.records
-            row = self._db.execute(
-                select(table.c.mac)
-                .where(
-                    table.c.unit_id == self._unit_id,
-                    table.c.seq == record.seq - 1,
-                    table.c.epoch <= record.epoch,
-                )
-                .order_by(table.c.epoch.desc())
-            ).first()
-            link = row.mac[:4] if row else None
-        return link
-
-    def raw(self, epoch: int, seq: int) -> bytes | None:
-        table = schema.records
-        return self._db.execute(
-            select(table.c.raw).where(
-                table.c.unit_id == self._unit_id, table.c.epoch == epoch, table.c.seq == seq
-            )
-        ).scalar()
+    def __init__(self, first_seq: int, last_seq: int) -> None:
+        self.first_seq = first_seq
+        self.last_seq = last_seq
 
 
-def _finding(record: Record, kind: str, text: str) -> Finding:
-    return Finding(record.seq, record.epoch, kind, text)
-
-
-def _connect_args(url: str) -> dict[str, Any]:
-    return {"timeout": _BUSY_S} if url.startswith("sqlite") else {}
-
-
-def _durable(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun below, not by the driver
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _immediate(connection: Connection) -> None:
-    # A transaction that reads and then writes must not find the file taken in between.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _checked(unit_id: str) -> None:
+    if not _UNIT_ID.fullmatch(unit_id):
+        raise BadUnitId(f"unit id {unit_id!r}: 1 to 16 characters of A-Z, 0-9 and -")

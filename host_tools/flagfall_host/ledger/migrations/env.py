@@ -1,7 +1,6 @@
-"""Alembic runs inside `flagfall_host.ledger.migrate`, on the connection that it is given."""
+"""Alembic's entry: runs the revisions on the connection that it is given."""
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"])
-with context.begin_transaction():
-    context.run_migrations()
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+context.run_migrations()

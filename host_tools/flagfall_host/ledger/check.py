@@ -1,0 +1,290 @@
+"""`flagfall ledger check`: what the ledger can prove about itself, and every exception to it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from flagfall.journal import schema
+from flagfall.journal.record import Record
+
+from flagfall_host.ledger import money, tables
+from flagfall_host.ledger.findings import Finding
+from flagfall_host.ledger.summary import torn_open
+from flagfall_host.ledger.typed_rows import TYPED, typed_row
+from flagfall_host.ledger.verification import Refused, link_of, verify
+
+_ROWS = 1000  # fetched at once
+
+
+def check(
+    connection: sa.Connection,
+    unit_id: str | None,
+    journal_key: Callable[[str], bytes] | None,
+) -> list[Finding]:
+    """All findings over one unit or all."""
+    u = tables.UNITS.c
+    query = sa.select(tables.UNITS).order_by(u.unit_id)
+    if unit_id:
+        query = query.where(u.unit_id == unit_id)
+    out: list[Finding] = []
+    for unit in connection.execute(query).mappings().all():
+        key = journal_key(unit["unit_id"]) if journal_key else None
+        out.extend(_records(connection, dict(unit), key))
+        out.extend(_refusals(connection, unit["unit_id"]))
+        out.extend(_torn(connection, unit["unit_id"]))
+        out.extend(_money(connection, unit["unit_id"]))
+        out.extend(_card_trips(connection, unit["unit_id"]))
+        out.extend(_shifts(connection, unit["unit_id"]))
+    if unit_id is None:
+        out.extend(_batches(connection))
+    return out
+
+
+def _records(
+    connection: sa.Connection, unit: dict[str, Any], key: bytes | None
+) -> Iterator[Finding]:
+    """Each record against its MAC and its typed row, the chain, the gaps in it."""
+    name = unit["unit_id"]
+    d = tables.DAMAGES.c
+    damages = connection.execute(
+        sa.select(tables.DAMAGES)
+        .where(d.unit_id == name, d.life == unit["first_epoch"])
+        .order_by(d.first_seq)
+    ).all()
+    for damage in damages:
+        state = "accepted as lost" if damage.accepted else "not accepted yet: pull again"
+        where = f"at flash address 0x{damage.address:X}, " if damage.raw else ""
+        yield Finding(
+            "damaged", name, damage.first_seq, damage.last_seq, f"unreadable, {where}{state}"
+        )
+    lost = [(x.first_seq, x.last_seq) for x in damages]
+    before: dict[int, bytes] = {}  # bytes of the records of the seq before, by epoch
+    at, here = 0, dict[int, bytes]()
+    r = tables.RECORDS.c
+    query = (
+        sa.select(r.seq, r.epoch, r.raw, r.type).where(r.unit_id == name).order_by(r.seq, r.epoch)
+    )
+    for seq, epoch, raw, type in connection.execute(query).yield_per(_ROWS):
+        yield from _evidence(connection, name, seq, epoch, bytes(raw), type, key)
+        if epoch < unit["first_epoch"]:
+            continue
+        if seq != at:
+            if seq > at + 1:
+                yield from _gaps(name, at + 1, seq - 1, lost)
+            before = here if seq == at + 1 else {}
+            at, here = seq, {}
+        elif here:
+            yield Finding(
+                "fork", name, seq, seq, "booked under two epochs: the flash was set back"
+            )
+        here[epoch] = bytes(raw)
+        links = [link_of(b) for e, b in before.items() if e <= epoch]
+        if links and bytes(raw)[16:20] not in links:
+            yield Finding("link", name, seq, seq, "does not follow from the record before it")
+
+
+def _gaps(name: str, first: int, last: int, lost: list[tuple[int, int]]) -> Iterator[Finding]:
+    """The parts of first..last that no damage explains."""
+    for start, stop in lost:
+        if stop < first or start > last:
+            continue
+        if start > first:
+            yield Finding("gap", name, first, start - 1, "never arrived")
+        first = stop + 1
+    if first <= last:
+        yield Finding("gap", name, first, last, "never arrived")
+
+
+def _evidence(
+    connection: sa.Connection,
+    name: str,
+    seq: int,
+    epoch: int,
+    raw: bytes,
+    type: int,
+    key: bytes | None,
+) -> Iterator[Finding]:
+    """The record's own bytes: do they say what the ledger says?"""
+    if key is not None:
+        found = verify(name, raw, key)
+        if isinstance(found, Refused):
+            yield Finding("evidence", name, seq, seq, "its stored bytes do not verify any more")
+            return
+    record = Record(raw)
+    if (record.seq, record.epoch, record.type) != (seq, epoch, type):
+        yield Finding("evidence", name, seq, seq, "its stored bytes are of another record")
+        return
+    try:
+        expected = typed_row(name, record)
+    except schema.SchemaError as e:
+        yield Finding("unread", name, seq, seq, str(e))
+        return
+    if expected is None:
+        return
+    table = TYPED[type]
+    row = (
+        connection.execute(
+            sa.select(table).where(
+                table.c.unit_id == name, table.c.seq == seq, table.c.epoch == epoch
+            )
+        )
+        .mappings()
+        .first()
+    )
+    if row is None or dict(row) != expected:
+        yield Finding("evidence", name, seq, seq, "its row differs from its stored bytes")
+
+
+def _refusals(connection: sa.Connection, name: str) -> Iterator[Finding]:
+    f = tables.REFUSALS.c
+    rows = connection.execute(
+        sa.select(f.epoch, f.seq, f.reason, f.raw).where(f.unit_id == name).order_by(f.seq)
+    )
+    for epoch, seq, reason, raw in rows:
+        refused = Refused(name, epoch, seq, reason, bytes(raw))
+        yield Finding("refused", name, seq, seq, str(refused).partition(": ")[2])
+
+
+def _torn(connection: sa.Connection, name: str) -> Iterator[Finding]:
+    for row in connection.execute(torn_open(name)):
+        yield Finding("torn", name, row.seq, row.seq, f"torn payment of {row.amount}, unresolved")
+
+
+def _money(connection: sa.Connection, name: str) -> Iterator[Finding]:
+    """Each approved payment has one money row of its amount, and nothing else has one."""
+    p, m = tables.PAYMENTS.c, tables.MONEY.c
+    both = tables.PAYMENTS.outerjoin(
+        tables.MONEY, sa.and_(p.unit_id == m.unit_id, p.seq == m.seq, p.epoch == m.epoch)
+    )
+    rows = connection.execute(
+        sa.select(p.seq, p.outcome, p.reason, p.amount, p.currency, m.amount, m.currency, m.state)
+        .select_from(both)
+        .where(p.unit_id == name)
+        .order_by(p.seq)
+    )
+    for seq, outcome, reason, amount, currency, money_amount, money_currency, state in rows:
+        row = {"outcome": outcome, "reason": reason, "amount": amount, "currency": currency}
+        row |= {"unit_id": name, "epoch": 0, "seq": seq}
+        wanted = money.of_payment(row, 0)
+        if (wanted is None) != (state is None):
+            what = "approved, but has no money row" if wanted else "has money, but no approval"
+            yield Finding("money", name, seq, seq, what)
+        elif wanted and (money_amount, money_currency) != (amount, currency):
+            yield Finding("money", name, seq, seq, f"approved {amount}, booked {money_amount}")
+        elif state == money.DISPUTED:
+            yield Finding("disputed", name, seq, seq, f"payment of {amount}: a person must look")
+        elif state == money.REFUSED:
+            yield Finding("refused-money", name, seq, seq, f"acquirer refused {amount}")
+    orphans = connection.execute(
+        sa.select(m.seq)
+        .select_from(
+            tables.MONEY.outerjoin(
+                tables.PAYMENTS,
+                sa.and_(p.unit_id == m.unit_id, p.seq == m.seq, p.epoch == m.epoch),
+            )
+        )
+        .where(m.unit_id == name, p.seq.is_(None))
+    )
+    for (seq,) in orphans:
+        yield Finding("money", name, seq, seq, "money without a payment record")
+
+
+def _card_trips(connection: sa.Connection, name: str) -> Iterator[Finding]:
+    """A trip paid by card has approved payments of its fare and supplements."""
+    t, p = tables.TRIPS.c, tables.PAYMENTS.c
+    paid = (
+        sa.select(sa.func.coalesce(sa.func.sum(p.amount), 0))
+        .where(
+            p.unit_id == t.unit_id,
+            p.trip == t.trip,
+            p.epoch
+            >= sa.select(tables.UNITS.c.first_epoch)
+            .where(tables.UNITS.c.unit_id == name)
+            .scalar_subquery(),
+            p.outcome.in_(money.APPROVED_OUTCOMES),
+        )
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        sa.select(t.seq, t.trip, t.paid, (t.fare + t.supplements).label("due"), paid.label("paid"))
+        .where(
+            t.unit_id == name,
+            t.epoch
+            >= sa.select(tables.UNITS.c.first_epoch)
+            .where(tables.UNITS.c.unit_id == name)
+            .scalar_subquery(),
+        )
+        .order_by(t.seq)
+    )
+    for seq, trip, how, due, by_card in rows:
+        by_card = int(by_card)
+        if how == schema.CARD and by_card != due:
+            yield Finding("trip", name, seq, seq, f"trip {trip}: {due} due, {by_card} by card")
+        elif how != schema.CARD and by_card:
+            yield Finding(
+                "trip", name, seq, seq, f"trip {trip}: not paid by card, yet {by_card} by card"
+            )
+
+
+def _shifts(connection: sa.Connection, name: str) -> Iterator[Finding]:
+    """A sign-out's totals are the sums of the records between it and its sign-in."""
+    s, t, p = tables.SHIFTS.c, tables.TRIPS.c, tables.PAYMENTS.c
+    begun: Any = None
+    for row in connection.execute(
+        sa.select(tables.SHIFTS).where(s.unit_id == name).order_by(s.epoch, s.seq)
+    ).all():
+        if row.event == schema.SIGN_IN:
+            begun = row
+            continue
+        if begun is None or begun.shift != row.shift:
+            yield Finding("shift", name, row.seq, row.seq, f"shift {row.shift} has no sign-in")
+            continue
+        within = (begun.seq, row.seq)
+        trips = connection.execute(
+            sa.select(sa.func.count(), sa.func.sum(t.fare + t.supplements)).where(
+                t.unit_id == name, t.seq.between(*within), t.epoch.between(begun.epoch, row.epoch)
+            )
+        ).one()
+        cards = connection.execute(
+            sa.select(sa.func.count(), sa.func.sum(p.amount)).where(
+                p.unit_id == name,
+                p.seq.between(*within),
+                p.epoch.between(begun.epoch, row.epoch),
+                p.outcome.in_(money.APPROVED_OUTCOMES),
+            )
+        ).one()
+        found = (trips[0], int(trips[1] or 0), cards[0], int(cards[1] or 0))
+        said = (row.trips, row.fares, row.card_payments, row.card_amount)
+        if found != said:
+            words = "trips {}, fares {}, taps {}, by tap {}"
+            yield Finding(
+                "shift",
+                name,
+                begun.seq,
+                row.seq,
+                f"shift {row.shift} says {words.format(*said)}; records say "
+                f"{words.format(*found)}",
+            )
+        begun = None
+
+
+def _batches(connection: sa.Connection) -> Iterator[Finding]:
+    """A settlement's count and amount are those of its payments."""
+    s, m = tables.SETTLEMENTS.c, tables.MONEY.c
+    for row in connection.execute(sa.select(tables.SETTLEMENTS).order_by(s.terminal_id, s.batch)):
+        found = connection.execute(
+            sa.select(sa.func.count(), sa.func.sum(m.amount)).where(
+                m.terminal_id == row.terminal_id,
+                m.batch == row.batch,
+                m.state.in_((money.ACCEPTED, money.SETTLED)),
+            )
+        ).one()
+        if (found[0], int(found[1] or 0)) != (row.payments, row.amount):
+            yield Finding(
+                "batch",
+                row.terminal_id,
+                row.batch,
+                row.batch,
+                f"settled {row.payments} payments of {row.amount}; the ledger has {found[0]} of "
+                f"{int(found[1] or 0)}",
+            )

@@ -1,0 +1,82 @@
+"""Rows of the ledger for a person to read: nothing sealed, no more than the last four digits."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from flagfall import clock
+
+from flagfall_host.ledger import tables
+
+LISTS: dict[str, sa.Table] = {
+    "trips": tables.TRIPS,
+    "payments": tables.PAYMENTS,
+    "shifts": tables.SHIFTS,
+    "totals": tables.TOTALS,
+    "events": tables.EVENTS,
+    "money": tables.MONEY,
+    "moves": tables.MOVES,
+    "damages": tables.DAMAGES,
+    "refusals": tables.REFUSALS,
+    "settlements": tables.SETTLEMENTS,
+}
+_HIDDEN = {"sealed", "card_tag", "raw", "message_sha256", "sha256"}
+_TIMES = {"time", "start_time", "end_time", "booked_at", "changed_at", "refused_at", "at"}
+_ROWS = 500  # fetched at once
+
+
+def rows(connection: sa.Connection, what: str, unit_id: str | None) -> Iterator[dict[str, Any]]:
+    """The rows of LISTS[what], oldest first; times as ISO 8601 text."""
+    table = LISTS[what]
+    columns = [c for c in table.c if c.name not in _HIDDEN]
+    query = sa.select(*columns).order_by(*_order(table))
+    if unit_id and "unit_id" in table.c:
+        query = query.where(table.c.unit_id == unit_id)
+    for row in connection.execute(query).yield_per(_ROWS).mappings():
+        yield {k: clock.iso8601(v) if k in _TIMES else v for k, v in row.items()}
+
+
+def _order(table: sa.Table) -> list[sa.Column]:
+    if table is tables.MOVES:
+        return [table.c.id]
+    return [c for c in table.primary_key.columns if c.name in table.c]
+
+
+def units(connection: sa.Connection) -> list[dict[str, Any]]:
+    """Each unit with its records, frontier, newest record's time, lost and refused records."""
+    u, r, d, f = tables.UNITS.c, tables.RECORDS.c, tables.DAMAGES.c, tables.REFUSALS.c
+    lost: dict[str, int] = {
+        name: int(records)
+        for name, records in connection.execute(
+            sa.select(d.unit_id, sa.func.sum(d.last_seq - d.first_seq + 1)).group_by(d.unit_id)
+        )
+    }
+    refused: dict[str, int] = {
+        name: records
+        for name, records in connection.execute(
+            sa.select(f.unit_id, sa.func.count()).group_by(f.unit_id)
+        )
+    }
+    counted = {
+        row.unit_id: row
+        for row in connection.execute(
+            sa.select(
+                r.unit_id, sa.func.count().label("records"), sa.func.max(r.time).label("newest")
+            ).group_by(r.unit_id)
+        )
+    }
+    out = []
+    for unit in connection.execute(sa.select(tables.UNITS).order_by(u.unit_id)).mappings():
+        row = counted.get(unit["unit_id"])
+        out.append(
+            {
+                "unit": unit["unit_id"],
+                "records": row.records if row else 0,
+                "complete_up_to": unit["upto_seq"],
+                "newest_record": unit["max_seq"],
+                "newest_time": clock.iso8601(row.newest) if row else None,
+                "lost": lost.get(unit["unit_id"], 0),
+                "refused": refused.get(unit["unit_id"], 0),
+            }
+        )
+    return out
