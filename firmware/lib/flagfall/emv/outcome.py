@@ -28,6 +28,7 @@ _MESSAGES = {
     "torn": "Card left too early. Hold the same card again.",
     "torn-last": "Card stopped answering. Hold the same card again.",
     "torn-still": "Card left again. Hold the same card again.",
+    "torn-check": "The earlier tap could not be checked. Hold the same card again.",
     "torn-unproven": "Cannot tell whether the card has paid. Do not charge it again; take cash "
     "only if the passenger agrees, the office will settle it.",
     "another-card": "This is not the card of the first tap. Hold the first card.",

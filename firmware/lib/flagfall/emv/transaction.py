@@ -67,8 +67,8 @@ class Transaction:
     While an APDU is under way `work()` may be called: it does a piece of arithmetic, if one is
     ready, and returns True while there may be more. Nothing depends on its being called.
 
-    Afterwards: `outcome` (never None once a method returned None), `torn` (the TornContext to
-    keep if the outcome is TORN, ANOTHER_CARD or a lost card in recovery, else None), and
+    Afterwards: `outcome` (never None once a method returned None), `torn` (a TornContext to
+    keep: a new one, or the first of those given that is still unresolved; else None), and
     `torn_results`, a list of (TornContext, result) with the results of flagfall.emv.recovery.
     """
 
@@ -396,8 +396,9 @@ class Transaction:
                 self._tear("torn-last")
                 return
             code = DISPUTED
-        elif self._unresolved and self._state in (_RECOVERY, _PPSE, _SELECT, _GPO):
-            self._keep_torn("torn-still")
+        elif self._unresolved and code not in (TRY_AGAIN, OTHER_INTERFACE):
+            # Whatever is wrong with this card, the torn payment is what matters.
+            self._keep_torn("torn-check")
             return
         self._finish(code, reason)
 
@@ -409,6 +410,8 @@ class Transaction:
             result = Outcome(code, reason)
             result.amount = self.amount
             result.currency = self.terminal.currency
+        if self._unresolved:
+            self.torn = self._unresolved[0]
         self._end(result)
 
     def _end(self, result):

@@ -151,6 +151,7 @@ class Card:
 
     def __init__(self, **changes):
         self.aid = AID
+        self.entries = []  # directory entries in front of its own
         self.pan = PAN
         self.expiry = "401231"
         self.track2_expiry = "4012"
@@ -216,6 +217,7 @@ class Card:
             self._records = None
             if name == b"2PAY.SYS.DDF01":
                 entry = encode(0x61, encode(0x4F, self.aid) + encode(0x87, b"\x01"))
+                entry = b"".join([encode(0x61, e) for e in self.entries]) + entry
                 body = encode(0x84, name) + encode(0xA5, encode(0xBF0C, entry))
                 return self._status("ppse", encode(0x6F, body))
             if name != self.aid:

@@ -232,6 +232,17 @@ def test_status_words():
     stops(oc.END, "protocol", status={"record": 0x6A83})
 
 
+def test_next_candidate():
+    """A preferred application that cannot be selected is passed over."""
+    other = encode(0x4F, sc.AID + b"\x01") + encode(0x87, b"\x01")
+    card = sc.Card(entries=[other])
+    tx = sc.tap(card)
+    check(tx, oc.APPROVED, "approved")
+    assert card.log[1][5:14] == sc.AID + b"\x01" and tx.apdus == 8
+    no_amount = bytes.fromhex("9F66045F2A029F3704")
+    stops(oc.END, "malformed", pdol=no_amount, entries=[other])
+
+
 def test_transit_oda():
     terminal = sc.terminal(profiles=(ODA,))
     card = sc.Card(oda=True)

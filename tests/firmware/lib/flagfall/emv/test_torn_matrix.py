@@ -269,6 +269,24 @@ def test_signature_in_the_last_record():
     assert code(again(card, tx.torn)) == (oc.APPROVED, "resolved")
 
 
+def test_what_goes_wrong_at_the_re_tap_keeps_the_torn_payment():
+    for status, expected in (
+        ({"ppse": 0x6A81}, (oc.TORN, "torn-check")),
+        ({"gpo": 0x6985}, (oc.TORN, "torn-check")),
+        ({"gpo": 0x6986}, (oc.TRY_AGAIN, "phone")),
+    ):
+        card, tx = torn_tap("request")
+        card.status = status
+        second = again(card, tx.torn)
+        assert code(second) == expected
+        assert second.torn is tx.torn and second.outcome.record_outcome() == 0
+        card.status = {}
+        assert code(again(card, second.torn)) == (oc.APPROVED, "approved")
+    card, tx = torn_tap("request")
+    second = again(card, tx.torn, amount=99900)  # above every limit
+    assert code(second) == (oc.OTHER_INTERFACE, "limit") and second.torn is tx.torn
+
+
 def test_transit_oda_is_never_torn():
     terminal = sc.terminal(profiles=(sc.ODA,))
     card = sc.Card(oda=True, leave_at=(LAST, "answer"))
