@@ -7,27 +7,36 @@ from flagfall.journal import schema
 
 from flagfall_host.ledger import money
 from flagfall_host.ledger.errors import SeveralCurrencies
-from flagfall_host.ledger.tables import MONEY, PAYMENTS, RECORDS, TOTALS, TRIPS
-
-_PAID = {schema.OPEN: "open", schema.CASH: "cash", schema.CARD: "card"}
+from flagfall_host.ledger.tables import (
+    DAMAGES,
+    MONEY,
+    PAYMENTS,
+    RECORDS,
+    REFUSALS,
+    TOTALS,
+    TRIPS,
+    UNITS,
+)
 
 
 def summary(connection: sa.Connection, unit_id: str | None) -> dict[str, Any]:
-    """Sums over one unit's records, or over all.
+    """Sums over one unit's records, or over all units'.
 
-    records; currency (None if there is no money yet); trips, fares, supplements; trips_by_payment
-    {"open" | "cash" | "card": {"trips", "amount"}}, amount being fare and supplements; cash, its
-    amount for short; card_payments and card_amount, approved payments only; card_by_state
-    {state: {"payments", "amount"}} for every state, disputed debits that the unit refused
-    included; declined, torn_open (payments). Raises SeveralCurrencies.
+    units, records, trips; currency (ISO 4217 numeric, None without money); fares, supplements;
+    cash and unpaid: fare and supplements of the trips so paid; card_payments and card_amount:
+    what units have approved; states: {money state: (payments, amount)}, those that occur,
+    disputed debits that a unit refused included; declined and torn_open: payments; damaged:
+    records lost; refused: records that were not booked. Raises SeveralCurrencies.
     """
 
     def of(table: sa.Table, *columns: Any) -> sa.Select:
         query = sa.select(*columns).select_from(table)
         return query.where(table.c.unit_id == unit_id) if unit_id else query
 
-    records = connection.execute(of(RECORDS, sa.func.count())).scalar_one()
-    t, m, p = TRIPS.c, MONEY.c, PAYMENTS.c
+    def one(query: sa.Select) -> int:
+        return int(connection.execute(query).scalar() or 0)
+
+    t, m, p, d = TRIPS.c, MONEY.c, PAYMENTS.c, DAMAGES.c
     sums = of(TRIPS, t.paid, sa.func.count(), sa.func.sum(t.fare), sa.func.sum(t.supplements))
     trips = {
         how: (number, int(fares), int(supplements))
@@ -35,36 +44,25 @@ def summary(connection: sa.Connection, unit_id: str | None) -> dict[str, Any]:
     }
     sums = of(MONEY, m.state, sa.func.count(), sa.func.sum(m.amount)).group_by(m.state)
     states = {
-        state: {"payments": payments, "amount": int(amount)}
-        for state, payments, amount in connection.execute(sums)
+        state: (payments, int(amount)) for state, payments, amount in connection.execute(sums)
     }
-    approved = connection.execute(
-        of(PAYMENTS, sa.func.count(), sa.func.sum(p.amount)).where(
-            p.outcome.in_(money.APPROVED_OUTCOMES)
-        )
-    ).one()
-    declined = connection.execute(
-        of(PAYMENTS, sa.func.count()).where(p.outcome == schema.DECLINED)
-    ).scalar_one()
-    by_payment = {}
-    for how, word in _PAID.items():
-        number, fares, supplements = trips.get(how, (0, 0, 0))
-        by_payment[word] = {"trips": number, "amount": fares + supplements}
+    approved = p.outcome.in_(money.APPROVED_OUTCOMES)
     return {
-        "records": records,
+        "units": one(of(UNITS, sa.func.count())),
+        "records": one(of(RECORDS, sa.func.count())),
         "currency": _currency(connection, of),
         "trips": sum(number for number, _, _ in trips.values()),
         "fares": sum(fares for _, fares, _ in trips.values()),
         "supplements": sum(supplements for _, _, supplements in trips.values()),
-        "trips_by_payment": by_payment,
-        "cash": by_payment["cash"]["amount"],
-        "card_payments": approved[0],
-        "card_amount": int(approved[1] or 0),
-        "card_by_state": {
-            state: states.get(state, {"payments": 0, "amount": 0}) for state in money.STATES
-        },
-        "declined": declined,
+        "cash": sum(trips.get(schema.CASH, (0, 0, 0))[1:]),
+        "unpaid": sum(trips.get(schema.OPEN, (0, 0, 0))[1:]),
+        "card_payments": one(of(PAYMENTS, sa.func.count()).where(approved)),
+        "card_amount": one(of(PAYMENTS, sa.func.sum(p.amount)).where(approved)),
+        "states": {state: states[state] for state in money.STATES if state in states},
+        "declined": one(of(PAYMENTS, sa.func.count()).where(p.outcome == schema.DECLINED)),
         "torn_open": len(connection.execute(torn_open(unit_id)).all()),
+        "damaged": one(of(DAMAGES, sa.func.sum(d.last_seq - d.first_seq + 1))),
+        "refused": one(of(REFUSALS, sa.func.count())),
     }
 
 
