@@ -30,7 +30,7 @@ class TornContext:
     own data then being only in the sealed part of the TORN record.
 
     `amount`, `currency`, `atc`, `balance_before` (None if unknown), `torn_at_s` may be stored and
-    shown. `same_card(pan, psn)` tells whether a card is the torn one.
+    shown. `purchase` is None after a power cut. `same_card(pan, psn)` tells whether a card is the torn one.
     """
 
     def __init__(self):
@@ -51,7 +51,7 @@ class TornContext:
         self.verified = False  # the fDDA was verified before the last record: version 00
         self.gpos = 0  # GPOs sent to cards since; each may have moved the counter on
         self.same_card = None
-        self._purchase = None
+        self.purchase = None
         self._proof = None  # the record that has proved the debit already
 
     def expired(self, now_s, t2_s=T2_S):
@@ -69,7 +69,7 @@ class TornContext:
         """True if record `body`, read again, proves that this payment was debited."""
         if self._proof is not None:
             return body == self._proof
-        if self._purchase is not None:
+        if self.purchase is not None:
             if not self._prove_whole(body):
                 return False
             self._proof = body
@@ -94,7 +94,7 @@ class TornContext:
 
     def _prove_whole(self, body):
         """Do with the record what would have been done had it come in time."""
-        purchase = self._purchase
+        purchase = self.purchase
         if 0x9F69 in purchase.data:
             return False  # it came before the debit, so it is no proof of it
         if not purchase.redo_last(body):
@@ -108,8 +108,8 @@ class TornContext:
     def approve(self, balance_now, by_balance=False):
         """The Outcome of the torn payment, now known to be debited."""
         flags = outcome.FLAG_RESOLVED | (outcome.FLAG_BY_BALANCE if by_balance else 0)
-        if self._purchase is not None:
-            result = self._purchase.outcome(outcome.APPROVED, "resolved", flags)
+        if self.purchase is not None:
+            result = self.purchase.outcome(outcome.APPROVED, "resolved", flags)
         else:
             result = Outcome(outcome.APPROVED, "resolved", flags)
             result.amount = self.amount
@@ -166,7 +166,7 @@ def make(purchase, now_s):
     context.verified = purchase.verified
     pan, psn = purchase.pan, purchase.psn
     context.same_card = lambda other, number: other == pan and number == psn
-    context._purchase = purchase
+    context.purchase = purchase
     return context
 
 

@@ -203,11 +203,29 @@ class Transaction:
         """Do one ready piece of arithmetic, if any; True while there may be more."""
         return self._state == _RECORD and self._purchase.work()
 
-    def card_tag_input(self):
-        """What the card tag (docs/formats.md, section 3) is the HMAC of, or None."""
-        if self._purchase is None or self._purchase.pan is None:
+    def before_debit(self):
+        """(TornContext, Outcome TORN) while the command just returned is the one that debits.
+
+        Else None. Whoever wants to survive a power cut in the middle of that command stores
+        `context.pack()`, or the TORN record, before sending it, and drops it at the outcome.
+        """
+        if self._state != _RECORD or not self._last_asked or not self._purchase.is_tc:
             return None
-        return card_tag_input(self._purchase.pan, self._purchase.psn)
+        purchase = self._purchase
+        return torn.make(purchase, self._now_s), purchase.outcome(TORN, "torn")
+
+    def card_tag_input(self):
+        """What the card tag (docs/formats.md, section 3) is the HMAC of, or None.
+
+        Of a torn payment that was resolved after a power cut it is not known: then the tag of
+        its TORN record stands.
+        """
+        purchase = self._purchase
+        if purchase is None and self._recovery is not None and self._recovery.proven is not None:
+            purchase = self._recovery.proven.purchase
+        if purchase is None or purchase.pan is None:
+            return None
+        return card_tag_input(purchase.pan, purchase.psn)
 
     # -- flow -------------------------------------------------------------------------------
 

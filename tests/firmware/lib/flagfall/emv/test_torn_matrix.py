@@ -8,6 +8,7 @@ import scripted_card as sc  # noqa: E402
 from expect import raises  # noqa: E402
 from flagfall.emv import outcome as oc  # noqa: E402
 from flagfall.emv import recovery, torn  # noqa: E402
+from flagfall.emv.transaction import Transaction  # noqa: E402
 
 UN2 = bytes.fromhex("89ABCDEF")
 PPSE, SELECT, GPO, FIRST, SECOND, THIRD, LAST = 0, 1, 2, 3, 4, 5, 6
@@ -141,6 +142,35 @@ def test_power_cut_in_between():
     assert code(second) == (oc.APPROVED, "approved") and card.balance == 47840
     _, tx = torn_tap("answer")
     assert code(again(sc.Card(pan=OTHER_PAN), after_power_cut(tx)))[0] == oc.ANOTHER_CARD
+
+
+def test_power_cut_while_the_last_record_is_read():
+    """Stored before the command that debits, a context outlives the unit's own power."""
+    for debited in (False, True):
+        card = sc.Card()
+        tx = Transaction(sc.terminal(), 2160, sc.UN, sc.DATE, sc.TIME, now_s=7)
+        card.field_on()
+        command = tx.start()
+        while tx.before_debit() is None:
+            command = tx.step(card.apdu(command))
+        context, pending = tx.before_debit()
+        assert pending.record_outcome() == 3 and pending.data and context.torn_at_s == 7
+        kept = torn.unpack(context.pack(), context.same_card)
+        if debited:
+            tx.step(card.apdu(command))
+            assert tx.before_debit() is None
+        second = again(card, kept)
+        assert code(second) == (oc.APPROVED, "resolved" if debited else "approved")
+        assert card.balance == 47840
+
+
+def test_card_tag_of_a_resolved_payment():
+    card, tx = torn_tap("answer")
+    tag = tx.card_tag_input()
+    assert tag == b"card" + sc.PAN.encode() + b"\x01"
+    cut = after_power_cut(tx)
+    assert again(card, tx.torn).card_tag_input() == tag
+    assert again(card, cut).card_tag_input() is None
 
 
 def test_lost_again_at_every_step_of_the_recovery():
