@@ -102,6 +102,10 @@ class Journal:
         back = 0
         found = self._places.walk(place)
         self._offset = tail(self._sector)
+        if found:
+            # The last slot of a record reads FF if nothing but FF bytes of its CRC stand there.
+            n = length_at(self._sector, found[-1], SECTOR)
+            self._offset = max(self._offset, found[-1] + slot_bytes(n - 36))
         if header.state != GOOD:
             self._offset = SECTOR  # readable, but nothing more is put there
             self._generation = self._generation_near(place)

@@ -1,0 +1,31 @@
+"""Power cuts, more of them than a small runtime has time for. FLAGFALL_SOAK=1 tries them all."""
+
+import os
+
+import pytest
+from power_cuts import depth_1, depth_2, random_cuts
+
+SOAK = bool(os.environ.get("FLAGFALL_SOAK"))
+
+
+@pytest.mark.timeout(3600 if SOAK else 180)
+@pytest.mark.parametrize("seed", range(1, 60 if SOAK else 7))
+def test_depth_1(seed):
+    cuts = depth_1(seed, 3 + seed % 3, 70)
+    print(f"seed {seed}: {cuts} cuts, one at each operation in each mode")
+    assert cuts >= 100
+
+
+@pytest.mark.timeout(36000 if SOAK else 180)
+@pytest.mark.parametrize("seed", range(1, 7 if SOAK else 4))
+def test_depth_2(seed):
+    cuts = depth_2(seed, 3, 16, 1 if SOAK else 23)
+    print(f"seed {seed}: {cuts} cuts in pairs of operations")
+    assert cuts >= 200
+
+
+@pytest.mark.timeout(36000 if SOAK else 180)
+def test_depth_n():
+    cuts = random_cuts(2, 50000 if SOAK else 500)
+    print(f"{cuts} cuts in random lives")
+    assert cuts > 1000
