@@ -83,7 +83,7 @@ def _leaving(card: Card, settings: dict[str, Any]) -> Card:
 
 
 def _garbage(card: Card, settings: dict[str, Any]) -> Card:
-    return GarbageCard(card, settings.pop("noise", 1))
+    return GarbageCard(card, settings.pop("noise", 1), settings.pop("rate", 0.7))
 
 
 def _hostile(card: Card, settings: dict[str, Any]) -> Card:
@@ -273,7 +273,7 @@ def make(name: str, *, seed: int = 1, store: Path | None = None, **overrides: An
 
     `overrides` are fields of Personalisation (of every application of the card, such as
     balance=150), and the settings of the wrapped cards: at_byte, at_apdu, part, times (tearing),
-    noise (garbage), attack (hostile). Raises NoSuchCard.
+    noise and rate (garbage), attack (hostile). Raises NoSuchCard.
     """
     entry = _entry(name)
     settings = dict(overrides)

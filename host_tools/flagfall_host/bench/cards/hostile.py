@@ -16,13 +16,14 @@ _TAGS = (
 class GarbageCard(Card):
     """Answers of noise: random bytes, random TLV, or an honest card's answer with damage.
 
-    `seed` decides everything; the same seed and the same commands give the same answers.
+    `seed` decides everything; the same seed and the same commands give the same answers. `rate`
+    is the share of answers that are touched: a low one lets a terminal get further.
     """
 
-    def __init__(self, honest: Card, seed: int) -> None:
+    def __init__(self, honest: Card, seed: int, rate: float = 0.7) -> None:
         self.name = honest.name
         self._honest = honest
-        self._seed = seed
+        self._rate = rate
         self._random = random.Random(seed)
 
     def field_on(self) -> None:
@@ -34,7 +35,9 @@ class GarbageCard(Card):
     def apdu(self, command: bytes) -> bytes:
         chance = self._random
         honest = self._honest.apdu(command)
-        if chance.random() < 0.6:  # else the terminal would never get past the first answer
+        if chance.random() >= self._rate:
+            return honest
+        if chance.random() < 0.6:
             return _damaged(chance, honest)
         data = _objects(chance, 3) if chance.random() < 0.5 else chance.randbytes(_size(chance))
         return data[:256] + bytes.fromhex(chance.choice(_STATUS_WORDS))
@@ -56,8 +59,6 @@ def _objects(chance: random.Random, depth: int) -> bytes:
 
 
 def _damaged(chance: random.Random, answer: bytes) -> bytes:
-    if chance.random() < 0.5:
-        return answer
     data = bytearray(answer[:-2])
     for _ in range(chance.randrange(1, 4)):
         if data:

@@ -285,3 +285,25 @@ def test_a_file_that_is_no_card_is_refused_by_name(tmp_path):
         store.write_text(text, encoding="ascii")
         with pytest.raises(CardStateUnreadable, match=r"card\.json"):
             catalogue.make("ecash", store=store)
+
+
+def test_a_bench_killed_while_writing_leaves_the_state_before(tap, tmp_path, monkeypatch):
+    store = tmp_path / "card.json"
+    card = catalogue.make("ecash", store=store)
+    tap(card).pay()
+    t = tap(card)
+    t.select()
+    t.options()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flagfall_host.bench.cards.memory.os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        t.read_all()
+    monkeypatch.undo()
+    again = catalogue.make("ecash", store=store)
+    assert (again.balance, again.atc) == (49500, 2)
+    u = tap(again)
+    u.pay()
+    assert catalogue.make("ecash", store=store).balance == 49000
