@@ -30,7 +30,8 @@ class TornContext:
     own data then being only in the sealed part of the TORN record.
 
     `amount`, `currency`, `atc`, `balance_before` (None if unknown), `torn_at_s` may be stored and
-    shown. `purchase` is None after a power cut. `same_card(pan, psn)` tells whether a card is the torn one.
+    shown. `purchase` is None after a power cut. `same_card(pan, psn)` tells whether a card is
+    the torn one.
     """
 
     def __init__(self):
