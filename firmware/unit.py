@@ -52,6 +52,10 @@ class Unit:
         meter = Meter(
             board, Tariff(c.tariff_blob), c.settings, duty, booking, checkpoints, self._screen
         )
+        if not journal.last_seq:
+            # What was done before there was a journal: the audit trail begins with it.
+            booking.event(schema.PROVISIONED, "%s, k %d" % (c.unit_id, c.settings["k"]))
+            booking.event(schema.KEYS_CHANGED, "%d CA keys" % len(c.capks))
         booking.event(schema.STARTED, "epoch %d" % journal.epoch)
         meter.recover()
         self._screen.attach(meter, duty)
@@ -140,8 +144,6 @@ class Unit:
 
         tasks = [asyncio.create_task(watched(c)) for c in coroutines]
         await event.wait()
-        # Let the answer that announced the change leave on the cable.
-        await asyncio.sleep_ms(200)
         for task in tasks:
             task.cancel()
         for task in tasks:

@@ -19,6 +19,7 @@ from micropython import const
 
 _CHUNK = const(512)
 _IDLE_READ_MS = const(50)
+_QUIET_MS = const(600)  # silence on the cable before new settings restart the unit
 
 
 class Maintenance:
@@ -33,7 +34,8 @@ class Maintenance:
         self._screen = screen
         self.model = board.model
         self.version = "%s (%s)" % (VERSION, NOTICE)
-        self.restart = asyncio.Event()  # set when new settings want a fresh start
+        self.wants_restart = False  # new settings are in force after a fresh start
+        self.restart = asyncio.Event()  # set once nobody talks to the unit any more
 
     @property
     def unit_id(self):
@@ -118,19 +120,19 @@ class Maintenance:
                 tariff = Tariff(bytes(blob))
                 self._configuration.put_tariff(blob)
                 if self._meter is None:
-                    self.restart.set()
+                    self.wants_restart = True
                 else:
                     self._meter.change_tariff(tariff)
             elif kind == "capk":
                 self._check_capks(blob)
                 self._configuration.put_capks(blob)
                 self.event(schema.KEYS_CHANGED, "%d CA keys" % len(self._configuration.capks))
-                self.restart.set()
+                self.wants_restart = True
             elif kind == "config":
                 self._require_vacant()
                 self._check_aids(blob)
                 self._configuration.put_settings(blob)
-                self.restart.set()
+                self.wants_restart = True
             else:
                 raise Refused("unknown kind of file: %s" % kind)
         except (TariffError, ConfigurationError, CapkError, ParameterError, ValueError) as e:
@@ -143,7 +145,7 @@ class Maintenance:
             self._configuration.provision(message)
         except ConfigurationError as e:
             raise Refused(str(e)) from None
-        self.restart.set()
+        self.wants_restart = True
 
     def _require_vacant(self):
         if self._meter is not None and self._meter.position != FOR_HIRE:
@@ -167,13 +169,21 @@ class Cable:
 
     def __init__(self, port, maintenance, random):
         self._port = port
+        self._maintenance = maintenance
         self.session = Session(maintenance, random)
 
     async def run(self):
+        quiet = 0
         while True:
             data = await self._port.read(_CHUNK, _IDLE_READ_MS)
             if data:
+                quiet = 0
                 self.session.feed(data)
+            elif self._maintenance.wants_restart:
+                # Not before the cable is silent: a file may be followed by another.
+                quiet += _IDLE_READ_MS
+                if quiet >= _QUIET_MS:
+                    self._maintenance.restart.set()
             while True:
                 out = self.session.next_output()
                 if out is None:

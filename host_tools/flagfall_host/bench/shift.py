@@ -84,8 +84,9 @@ class Shift:
         self._taxi.stand(2)
 
     def trip_by_card(self) -> None:
-        """Trip 1: a tap that simply works."""
+        """Trip 1: a card that has expired, then a tap that simply works."""
         due = self._ride(0)
+        self._refused_card(due, "expired")
         card = catalogue.make("ecash")
         self._ask_for_card(due)
         self._stage.tell("passenger", f"taps {card.name}")
@@ -93,13 +94,26 @@ class Shift:
         self._finish("card")
 
     def trip_by_cash(self) -> None:
-        """Trip 2."""
+        """Trip 2: the passenger's card holds too little, cash does."""
         due = self._ride(1)
+        self._refused_card(due, "ecash-low")
         self._stage.tell("passenger", f"pays {money(due)} in cash")
         jobs = len(self._taxi.world.paper.jobs)
         self._taxi.press("CASH", what="the cash payment", paid=1)
         self._wait_for_paper(jobs)
         self._finish("cash")
+
+    def ignition_off_and_on(self) -> None:
+        """Between two trips: a new epoch, and nothing is lost."""
+        stage, taxi = self._stage, self._taxi
+        stage.tell("driver", "switches the ignition off, and on again after a minute")
+        taxi.unit.power_off()
+        stage.power(False)
+        taxi.world.pass_without_power(60_000)
+        taxi.unit.power_on()
+        stage.power(True)
+        taxi.world.wait_face("the driver still signed in", position="FOR HIRE", driver=DRIVER)
+        taxi.stand(2)
 
     def trip_with_everything_going_wrong(self) -> None:
         """Trip 3: the card leaves during its last record, and the power before the receipt."""
@@ -153,6 +167,15 @@ class Shift:
         whole, part = divmod(due, 100)
         wanted = f"Tap card: {whole}.{part:02d}"
         self._taxi.press("CARD", what="the request for a card", message=wanted)
+
+    def _refused_card(self, due: int, name: str) -> None:
+        world = self._taxi.world
+        card = catalogue.make(name)
+        self._ask_for_card(due)
+        self._stage.tell("passenger", f"taps {card.name}")
+        self._tap(card, "declined")
+        self._stage.tell("meter", world.face["message"])
+        self._taxi.field.remove()
 
     def _tap(self, card: Any, tone: str) -> None:
         world = self._taxi.world

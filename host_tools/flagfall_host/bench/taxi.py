@@ -1,10 +1,9 @@
 """One simulated taxi: the unit with its reader, cable, wheel, keys and paper, in one folder."""
 
-import os
-import tty
 from pathlib import Path
 from types import TracebackType
 
+from flagfall_host.bench.cable import Cable
 from flagfall_host.bench.cards.card import Card
 from flagfall_host.bench.pty_port import PtyPort
 from flagfall_host.bench.reader.field import Field
@@ -32,12 +31,12 @@ class Taxi:
         self.field = Field()
         self.chip = PN532Chip(self.field)
         self._reader = PtyPort(self.chip)
-        self.cable = Cable()
+        self.cable = Cable(baud=None)
         self.unit = UnitProcess(
             folder,
             self.world,
             reader=self._reader.path,
-            cable=self.cable.unit_path,
+            cable=self.cable.unit,
             seed=seed,
             heap=heap,
         )
@@ -53,7 +52,7 @@ class Taxi:
     @property
     def port(self) -> str:
         """The path of the cable's end at the host."""
-        return self.cable.host_path
+        return self.cable.host
 
     def press(self, key: str, text: str = "", *, what: str, **expected: object) -> None:
         """Press a key and wait until the face shows `expected`."""

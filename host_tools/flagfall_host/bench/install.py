@@ -1,0 +1,71 @@
+"""What an installer does to a fresh bench unit, over its cable."""
+
+import json
+from typing import Any
+
+from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.stage import Silent, Stage
+from flagfall_host.bench.taxi import Taxi
+from flagfall_host.depot.fleet import Fleet
+from flagfall_host.depot.link import Link
+from flagfall_host.depot.provision import Identity, provision
+from flagfall_host.depot.push import push
+from flagfall_host.depot.serial_wire import SerialWire
+from flagfall_host.tariffs.compiler import compile_tariff
+
+UNIT_ID = "BENCH-1"
+TARIFF = "hefei"
+TERMINAL_ID = "10000001"
+MERCHANT_ID = "880210010210160"
+CURRENCY = 156  # ISO 4217: CNY
+COUNTRY = 156  # ISO 3166: China
+_OFFLINE_LIMIT = 50_000  # minor units a tap
+# The acquirer's parameters for one application, as its download brings them.
+_AID_ROW = (
+    "9F06{length:02X}{aid}DF0101009F08020020DF1105D84000A800DF1205D84004F800DF130500100000009F1B04"
+    "{limit_hex}DF150400000000DF160199DF170199DF14039F3704DF1801019F7B06{limit}DF1906{limit}"
+    "DF2006000999999999DF2106000000100000"
+)
+_AIDS = ("A000000333010101", "A000000333010102", "A000000333010106")
+
+
+def aid_row(aid: str, limit: int = _OFFLINE_LIMIT) -> str:
+    """The parameter TLV of an application, hex; `limit` for offline taps in minor units."""
+    return _AID_ROW.format(
+        length=len(aid) // 2, aid=aid, limit=f"{limit:012d}", limit_hex=f"{limit:08X}"
+    )
+
+
+def settings(k: int) -> dict[str, Any]:
+    """A bench unit's configuration (docs/formats.md section 7)."""
+    return {
+        "k": k,
+        "currency": CURRENCY,
+        "country": COUNTRY,
+        "terminal_id": TERMINAL_ID,
+        "merchant_id": MERCHANT_ID,
+        "company": "FLAGFALL BENCH TAXI",
+        "plate": "TEST-001",
+        "certificate": "0000000000",
+        "phone": "000-0000",
+        "aids": [aid_row(aid) for aid in _AIDS],
+    }
+
+
+def install(
+    taxi: Taxi, fleet: Fleet, k: int, stage: Stage | None = None, tariff: str = TARIFF
+) -> None:
+    """Provision, push settings, tariff and CA keys; return when the unit is For Hire."""
+    stage = stage or Silent()
+    identity = Identity(UNIT_ID, fleet.unit_key(UNIT_ID), fleet.public_der)
+    stage.tell("installer", f"provisions {UNIT_ID} over {taxi.port}")
+    capks = [row.hex() for row in catalogue.capk_tlvs()]
+    with Link(SerialWire(taxi.port), fleet.unit_key) as link:
+        provision(link, identity, settings(k))
+        for kind, blob in (
+            ("tariff", compile_tariff(tariff)),
+            ("capk", json.dumps(capks).encode()),
+        ):
+            stage.tell("installer", f"pushes {kind}, {len(blob)} bytes")
+            push(link, kind, blob)
+    taxi.world.wait_face("the unit to come up", position="FOR HIRE", message="Sign in")

@@ -1,0 +1,212 @@
+"""`flagfall acquirer`: sign in, upload, settle; and a host to practise on."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from flagfall.receipt import money
+from rich.progress import Progress
+
+from flagfall_host.acquirer.client import Acquirer
+from flagfall_host.acquirer.codec import decode as decode_frame
+from flagfall_host.acquirer.errors import AcquirerError, FrameError
+from flagfall_host.acquirer.message import Terminal
+from flagfall_host.acquirer.profile import Profile
+from flagfall_host.acquirer.simulator import FAULTS
+from flagfall_host.acquirer.simulator import run as run_simulator
+from flagfall_host.acquirer.working_keys import TEST_MASTER_KEY, load_master_key
+from flagfall_host.depot.fleet import Fleet
+from flagfall_host.ledger import Ledger
+
+app = typer.Typer(help="Settle with the acquirer (ISO 8583).", no_args_is_help=True)
+
+Host = Annotated[
+    str, typer.Option(help="The acquirer's HOST:PORT.", envvar="FLAGFALL_ACQUIRER")
+]
+TerminalId = Annotated[
+    str, typer.Option("--terminal", help="Terminal id, 8 characters.", envvar="FLAGFALL_TERMINAL")
+]
+MerchantId = Annotated[
+    str, typer.Option("--merchant", help="Merchant id, 15 characters.", envvar="FLAGFALL_MERCHANT")
+]
+Where = Annotated[
+    str, typer.Option("--ledger", help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")
+]
+FleetDir = Annotated[
+    Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
+]
+ProfileName = Annotated[str, typer.Option("--profile", help="A profile's name or TOML file.")]
+MasterKey = Annotated[
+    Path, typer.Option("--tmk", help="TOML file with the terminal master key (tmk, hex).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+_LEDGER, _FLEET = "ledger.sqlite", Path("fleet")
+
+
+def _terminal(terminal: str, merchant: str) -> Terminal:
+    try:
+        return Terminal(terminal, merchant)
+    except ValueError as e:
+        raise AcquirerError(f"--terminal {terminal} --merchant {merchant}: {e}") from e
+
+
+def _acquirer(
+    book: Ledger, host: str, terminal: Terminal, fleet: Path, profile: str, tmk: Path
+) -> Acquirer:
+    name, _, port = host.rpartition(":")
+    if not name or not port.isdigit():
+        raise AcquirerError(f"--host {host}: HOST:PORT is needed, such as 127.0.0.1:5000")
+    return Acquirer(
+        book,
+        Fleet.open(fleet).private_key,
+        terminal,
+        name,
+        int(port),
+        profile=Profile.load(profile),
+        master_key=load_master_key(tmk),
+    )
+
+
+def _say(as_json: bool, fields: dict[str, Any], text: str) -> None:
+    typer.echo(json.dumps(fields) if as_json else text)
+
+
+@app.command("sign-in")
+def sign_in(
+    host: Host,
+    terminal: TerminalId,
+    merchant: MerchantId,
+    ledger: Where = _LEDGER,
+    fleet: FleetDir = _FLEET,
+    profile: ProfileName = "unionpay",
+    tmk: MasterKey = TEST_MASTER_KEY,
+    as_json: Json = False,
+) -> None:
+    """Fetch working keys and the batch number (0800)."""
+    who = _terminal(terminal, merchant)
+    with (
+        Ledger.open(ledger) as book,
+        _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
+    ):
+        batch = acquirer.sign_in()
+    _say(as_json, {"terminal": terminal, "batch": batch}, f"{terminal}: signed in, batch {batch}")
+
+
+@app.command()
+def upload(
+    host: Host,
+    terminal: TerminalId,
+    merchant: MerchantId,
+    ledger: Where = _LEDGER,
+    fleet: FleetDir = _FLEET,
+    profile: ProfileName = "unionpay",
+    tmk: MasterKey = TEST_MASTER_KEY,
+    as_json: Json = False,
+) -> None:
+    """Upload every tap that was approved offline (0200). Safe to repeat at any time.
+
+    Exit 1 if the acquirer refused one, or one could not be opened.
+    """
+    who = _terminal(terminal, merchant)
+    with (
+        Ledger.open(ledger) as book,
+        _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
+        Progress(transient=True, disable=as_json) as bar,
+    ):
+        task = bar.add_task("upload", total=None)
+        result = acquirer.upload(lambda done, of: bar.update(task, completed=done, total=of))
+    fields = {
+        "accepted": result.accepted,
+        "amount_minor": result.amount,
+        "repeated": result.repeated,
+        "refused": [
+            {"unit": u, "epoch": e, "seq": s, "response": code} for u, e, s, code in result.refused
+        ],
+        "unreadable": result.unreadable,
+    }
+    text = f"accepted: {result.accepted} taps, {money(result.amount)}"
+    if result.repeated:
+        text += f" ({result.repeated} were there already)"
+    for u, e, s, code in result.refused:
+        text += f"\nrefused: unit {u}, payment {s} of epoch {e}: response {code}"
+    for words in result.unreadable:
+        text += f"\nnot sent: {words}"
+    _say(as_json, fields, text)
+    if result.refused or result.unreadable:
+        raise typer.Exit(1)
+
+
+@app.command()
+def settle(
+    host: Host,
+    terminal: TerminalId,
+    merchant: MerchantId,
+    ledger: Where = _LEDGER,
+    fleet: FleetDir = _FLEET,
+    profile: ProfileName = "unionpay",
+    tmk: MasterKey = TEST_MASTER_KEY,
+    as_json: Json = False,
+) -> None:
+    """Close the batch: compare totals with the acquirer (0500)."""
+    who = _terminal(terminal, merchant)
+    with (
+        Ledger.open(ledger) as book,
+        _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
+    ):
+        result = acquirer.settle()
+    _say(
+        as_json,
+        {"batch": result.batch, "payments": result.count, "amount_minor": result.amount},
+        f"settled: batch {result.batch}, {result.count} taps, {money(result.amount)}",
+    )
+
+
+@app.command()
+def decode(
+    frame: Annotated[str, typer.Argument(help="A frame in hex.")],
+    profile: ProfileName = "unionpay",
+    length: Annotated[bool, typer.Option(help="The frame begins with its length.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a frame's fields. Card data are masked."""
+    loaded = Profile.load(profile)
+    try:
+        raw = bytes.fromhex(frame)
+    except ValueError as e:
+        raise FrameError(f"not hex: {e}") from None
+    message = decode_frame(loaded, raw[loaded.length_bytes :] if length else raw)
+    hidden = ("2", "35", "36", "45", "52", "55")
+    fields = {n: "***" if n in hidden else value for n, value in message.fields.items()}
+    if as_json:
+        typer.echo(json.dumps({"mti": message.mti, "fields": fields}))
+        return
+    typer.echo(f"TPDU {message.tpdu.hex()}  header {message.header.hex()}  MTI {message.mti}")
+    for number, value in fields.items():
+        typer.echo(f"  {number:>3}  {value}")
+
+
+@app.command()
+def simulate(
+    book: Annotated[Path, typer.Option(help="The simulator's book (an SQLite file).")],
+    issuer_keys: Annotated[
+        Path, typer.Option(help="JSON file with the issuer's test key, test_imk_ac in hex.")
+    ],
+    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.")] = 0,
+    profile: ProfileName = "unionpay",
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME=COUNT for the next sales; {', '.join(FAULTS)}."),
+    ] = None,
+) -> None:
+    """Run an acquirer's host to practise on. Prints its address as one JSON line."""
+    faults = {}
+    for entry in fault or []:
+        name, _, count = entry.partition("=")
+        if name not in FAULTS or not (count or "1").isdigit():
+            raise AcquirerError(f"--fault {entry}: NAME=COUNT with one of {', '.join(FAULTS)}")
+        faults[name] = int(count or "1")
+    try:
+        run_simulator(book, port, issuer_keys, profile, faults)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None

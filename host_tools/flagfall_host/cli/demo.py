@@ -1,0 +1,47 @@
+"""`flagfall demo`: one driver's shift on a simulated unit, from hire to settlement."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flagfall_host.bench.demo import json_line, play
+from flagfall_host.bench.stage import Plain, Screen, Silent
+
+_FACTOR = 20.0  # times faster than life, when somebody watches
+
+
+def demo(
+    seed: Annotated[int, typer.Option(help="Fixes everything left to chance.")] = 1,
+    folder: Annotated[
+        Path, typer.Option(help="Where receipts, flash, ledger and book are left; emptied first.")
+    ] = Path("build/demo"),
+    factor: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=20, help="Times faster than life; 0: as fast as the unit can follow."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Play a shift: three trips, two taps, a torn card, a loss of power, and the settlement.
+
+    The real firmware runs in the real MicroPython. Exit 0 only if unit, ledger and acquirer agree
+    to the fen.
+    """
+    if as_json:
+        typer.echo(json_line(play(folder, seed, Silent(), factor=factor or 0)))
+        return
+    if sys.stdout.isatty():
+        screen = Screen()
+        with screen.running():
+            evening = play(folder, seed, screen, factor=_FACTOR if factor is None else factor)
+    else:
+        evening = play(folder, seed, Plain(), factor=factor or 0)
+        typer.echo("")
+    typer.echo(
+        f"left in {folder}: {len(evening.receipts)} receipts in taxi/receipts, taxi/journal.flash, "
+        "ledger.sqlite, acquirer.sqlite"
+    )
+    typer.echo(evening.closing_line())
