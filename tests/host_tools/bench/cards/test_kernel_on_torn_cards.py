@@ -154,8 +154,10 @@ def test_power_cut_between_the_last_command_and_the_store(name, executed):
     card.field_on()
     command = tx.start()
     for _ in range(2 + _READS[name]):
+        assert tx.before_debit() is None
         command = tx.step(card.apdu(command))
-    kept = torn.make(tx._purchase, 0)
+    kept, record = tx.before_debit()
+    assert record.code == outcome.TORN and record.record_outcome() == 3
     if executed:
         card.apdu(command)  # and before its answer is in flash the power goes
     card.field_off()
