@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flagfall.journal import schema
-from flagfall.journal.record import Record
+from flagfall.journal.record import RecordError, parse
 
 from flagfall_host.ledger import money, tables
 from flagfall_host.ledger.findings import Finding
@@ -60,12 +60,9 @@ def _records(
     lost = [(x.first_seq, x.last_seq) for x in damages]
     before: dict[int, bytes] = {}  # bytes of the records of the seq before, by epoch
     at, here = 0, dict[int, bytes]()
-    r = tables.RECORDS.c
-    query = (
-        sa.select(r.seq, r.epoch, r.raw, r.type).where(r.unit_id == name).order_by(r.seq, r.epoch)
-    )
-    for seq, epoch, raw, type in connection.execute(query).yield_per(_ROWS):
-        yield from _evidence(connection, name, seq, epoch, bytes(raw), type, key)
+    for seq, epoch, raw, finding in _evidence(connection, name, key):
+        if finding:
+            yield finding
         if epoch < unit["first_epoch"]:
             continue
         if seq != at:
@@ -96,43 +93,58 @@ def _gaps(name: str, first: int, last: int, lost: list[tuple[int, int]]) -> Iter
 
 
 def _evidence(
-    connection: sa.Connection,
+    connection: sa.Connection, name: str, key: bytes | None
+) -> Iterator[tuple[int, int, bytes, Finding | None]]:
+    """(seq, epoch, bytes) of each record in order, and what is wrong with its own bytes."""
+    r = tables.RECORDS.c
+    query = (
+        sa.select(r.seq, r.epoch, r.raw, r.type).where(r.unit_id == name).order_by(r.seq, r.epoch)
+    )
+    for chunk in connection.execute(query).partitions(_ROWS):
+        rows = _typed_rows(connection, name, chunk[0].seq, chunk[-1].seq)
+        for seq, epoch, raw, type in chunk:
+            typed = rows.get((type, seq, epoch))
+            yield seq, epoch, bytes(raw), _compared(name, (seq, epoch, type), raw, typed, key)
+
+
+def _typed_rows(
+    connection: sa.Connection, name: str, first: int, last: int
+) -> dict[tuple[int, int, int], dict[str, Any]]:
+    """The typed rows of the seqs first..last, by type, seq and epoch."""
+    out = {}
+    for type, table in TYPED.items():
+        query = sa.select(table).where(
+            table.c.unit_id == name, table.c.seq >= first, table.c.seq <= last
+        )
+        for row in connection.execute(query).mappings():
+            out[type, row["seq"], row["epoch"]] = dict(row)
+    return out
+
+
+def _compared(
     name: str,
-    seq: int,
-    epoch: int,
+    said: tuple[int, int, int],
     raw: bytes,
-    type: int,
+    row: dict[str, Any] | None,
     key: bytes | None,
-) -> Iterator[Finding]:
-    """The record's own bytes: do they say what the ledger says?"""
-    if key is not None:
-        found = verify(name, raw, key)
-        if isinstance(found, Refused):
-            yield Finding("evidence", name, seq, seq, "its stored bytes do not verify any more")
-            return
-    record = Record(raw)
-    if (record.seq, record.epoch, record.type) != (seq, epoch, type):
-        yield Finding("evidence", name, seq, seq, "its stored bytes are of another record")
-        return
+) -> Finding | None:
+    """Do the stored bytes of a record say what the ledger says? `said`: seq, epoch, type."""
+    seq, _, type = said
+    try:
+        record = parse(raw)
+    except RecordError:
+        return Finding("evidence", name, seq, seq, "its stored bytes are damaged")
+    if key is not None and isinstance(verify(name, record.raw, key), Refused):
+        return Finding("evidence", name, seq, seq, "its stored bytes are not of this unit's key")
+    if (record.seq, record.epoch, record.type) != said:
+        return Finding("evidence", name, seq, seq, "its stored bytes are of another record")
     try:
         expected = typed_row(name, record)
     except schema.SchemaError as e:
-        yield Finding("unread", name, seq, seq, str(e))
-        return
-    if expected is None:
-        return
-    table = TYPED[type]
-    row = (
-        connection.execute(
-            sa.select(table).where(
-                table.c.unit_id == name, table.c.seq == seq, table.c.epoch == epoch
-            )
-        )
-        .mappings()
-        .first()
-    )
-    if row is None or dict(row) != expected:
-        yield Finding("evidence", name, seq, seq, "its row differs from its stored bytes")
+        return Finding("unread", name, seq, seq, str(e))
+    if type in TYPED and row != expected:
+        return Finding("evidence", name, seq, seq, "its row differs from its stored bytes")
+    return None
 
 
 def _refusals(connection: sa.Connection, name: str) -> Iterator[Finding]:

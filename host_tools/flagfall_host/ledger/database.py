@@ -6,6 +6,7 @@ on the disk. A writing transaction takes its lock at once (BEGIN IMMEDIATE).
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ LOCK_WAIT_S = 30  # how long a transaction waits for another program's
 MIGRATIONS = Path(__file__).with_name("migrations")
 HEAD = "0001"  # the newest revision in migrations/versions
 _READS = "flagfall_reads"
+_MIGRATING = threading.Lock()  # alembic's context is one for the whole process
+_MIGRATION_LOCK = 0x46464A31  # PostgreSQL: one program at a time
 
 
 def engine_for(where: str | Path) -> sa.Engine:
@@ -79,7 +82,9 @@ def migrate(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     try:
-        with writing(engine) as connection:
+        with _MIGRATING, writing(engine) as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             # Another program may have been first: what counts is what is there under the lock.
             if _revision(connection) != HEAD:
                 config.attributes["connection"] = connection

@@ -1,0 +1,40 @@
+"""Fixtures of the ledger's tests: each test runs on SQLite and on PostgreSQL."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from flagfall_host.ledger import Ledger
+from postgresql_server import PostgresServer
+from recorded_unit import RecordedUnit
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    with PostgresServer(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path):
+    """Where a new ledger may be: a path or a URL."""
+    if request.param == "sqlite":
+        return str(tmp_path / "ledger.sqlite")
+    return request.getfixturevalue("postgres").new_database(f"ledger_{next(_numbers)}")
+
+
+@pytest.fixture
+def ledger(place):
+    with Ledger.open(place, now=lambda: 830_000_000) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def unit():
+    return RecordedUnit()

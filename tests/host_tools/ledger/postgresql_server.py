@@ -1,0 +1,64 @@
+"""A PostgreSQL server of the tests' own, from Debian's package, in a folder that goes away."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+_STOP_S = 30
+
+
+class PostgresServer:
+    """Runs on a Unix socket only, as another user when the tests run as root."""
+
+    def __init__(self, folder):
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not found:
+            raise RuntimeError("PostgreSQL is not installed: run `make setup` as root")
+        self._bin = found[-1].parent
+        # A socket's path may have 107 bytes at most, so not below the tests' own folder.
+        self._folder = Path(f"/tmp/flagfall-pg-{os.getpid()}")
+        self._folder.mkdir(mode=0o700)
+        self._as_user = []
+        self._user = pwd.getpwuid(os.getuid()).pw_name
+        if os.getuid() == 0:
+            self._user = "postgres"
+            shutil.chown(self._folder, self._user)
+            self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+
+    def __enter__(self):
+        data = self._folder / "data"
+        self._run("initdb", "-D", data, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        options = f"-c listen_addresses='' -k {self._folder} -c max_connections=40"
+        log = self._folder / "log"
+        self._run("pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "start")
+        return self
+
+    def __exit__(self, *_):
+        self._run("pg_ctl", "-D", self._folder / "data", "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self._folder)
+
+    def new_database(self, name):
+        """Make a database and return its URL."""
+        self._run("createdb", "-h", self._folder, name)
+        return f"postgresql://{self._user}@/{name}?host={self._folder}"
+
+    def crash(self):
+        """Stop as a crash would and start again."""
+        data = self._folder / "data"
+        self._run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        options = f"-c listen_addresses='' -k {self._folder} -c max_connections=40"
+        self._run("pg_ctl", "-D", data, "-o", options, "-l", self._folder / "log", "-w", "start")
+
+    def _run(self, program, *arguments):
+        command = [*self._as_user, str(self._bin / program), *map(str, arguments)]
+        done = subprocess.run(
+            command,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_STOP_S * 2,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program}: {done.stderr.decode(errors='replace')}")
