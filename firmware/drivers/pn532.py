@@ -28,6 +28,7 @@ except ImportError:  # CPython
 # Commands, UM 7.
 _DIAGNOSE = const(0x00)
 _GET_FIRMWARE_VERSION = const(0x02)
+_SET_SERIAL_BAUD_RATE = const(0x10)
 _SET_PARAMETERS = const(0x12)
 _SAM_CONFIGURATION = const(0x14)  # mode, time-out, IRQ
 _RF_CONFIGURATION = const(0x32)  # item, data
@@ -57,6 +58,8 @@ _EXCHANGE_MS = const(5300)  # the longest frame waiting time, FWI 14, 4.95 s, an
 _PAUSE_MS = const(15)  # between polls
 _DRAIN_READS = const(8)
 _READ = const(277)  # bytes: the longest frame with its preamble and postamble
+_READ_ACK = const(7)
+_NOISE_MAX = const(1200)  # bytes without a frame that fits, then the line is given up
 _TRIES = const(3)  # sendings of one command, and of NACK for one answer
 
 # Status bytes, UM 7.1. The rest means that we used the chip wrongly.
@@ -96,12 +99,17 @@ class PN532:
             except ReaderTimeout:
                 if not left:
                     raise
+                self._bus.other_speed()
 
     async def _start(self):
         self._target = 0
         await self._bus.wake()
         # Normal mode; the IRQ line is driven, though HSU does not need it.
         await self._command(bytes((_SAM_CONFIGURATION, 0x01, 0x14, 0x01)), _COMMAND_MS)
+        if self._bus.speed_code is not None:
+            await self._command(bytes((_SET_SERIAL_BAUD_RATE, self._bus.speed_code)), _COMMAND_MS)
+            await self._bus.write(frames.ACK)  # only then does the chip change (UM 7.2.7)
+            await self._bus.use_speed()
         version = await self._command(bytes((_GET_FIRMWARE_VERSION,)), _COMMAND_MS)
         if len(version) < 4 or version[0] != _IC_PN532:
             raise ReaderProtocolError("the reader is not a PN532: it says %s" % version.hex())
@@ -271,9 +279,11 @@ class PN532:
         held = None
         stale = False  # a good frame came, but of an earlier command
         seen = self._decoder.pending or self._damage
+        left = _NOISE_MAX
         while True:
             limit = min(timeout_ms, self._bus.gap_ms) if seen else timeout_ms
-            chunk = await self._bus.read(_READ, limit)
+            # On I2C and SPI each frame is read by itself, and reading costs time by length.
+            chunk = await self._bus.read(_READ_ACK if for_ack else _READ, limit)
             events = self._decoder.decode(chunk) if chunk else self._decoder.gap()
             for kind, payload in events:
                 if kind == frames.ACK_FRAME and for_ack:
@@ -294,7 +304,8 @@ class PN532:
             # Zeros are preambles and postambles; anything else was a frame once.
             if self._decoder.pending or self._damage or (not events and chunk.strip(b"\x00")):
                 seen = True
-            if not chunk or self._since(start) > timeout_ms:
+            left -= len(chunk)
+            if not chunk or left < 0 or self._since(start) > timeout_ms:
                 return seen and not stale, held
 
     async def _abort(self):

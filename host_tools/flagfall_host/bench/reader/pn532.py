@@ -89,6 +89,12 @@ class PN532Chip:
         self._forget_targets()
         self.field.power(False)
 
+    def wake(self) -> None:
+        """Chip select or address on the bus wakes the chip as rising edges on HSU do."""
+        if self.mode == ASLEEP:
+            self.mode = LOW_VBAT
+            self._decoder.reset()
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the host; return the bytes that the chip sends now."""
         out = b""
@@ -97,8 +103,7 @@ class PN532Chip:
             start = data.find(b"\x55")
             if start < 0:
                 return b""
-            self.mode = LOW_VBAT
-            self._decoder.reset()
+            self.wake()
             data = data[start:]
         for kind, payload in self._decoder.decode(data):
             if kind == frames.DATA and payload[0] == frames.TO_CHIP:
