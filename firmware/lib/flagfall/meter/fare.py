@@ -6,7 +6,7 @@
 # (MID Annex IX 11). Distances are in 0.1 mm, times in ms, money in minor units.
 
 from flagfall.meter import tariff as form
-from flagfall.meter.steps import StepCounter
+from flagfall.meter.steps import StepCounter, common_divisor
 
 try:
     from micropython import const
@@ -258,8 +258,11 @@ class Fare:
             self.pulse_t = 360
             self.pulse_x = tariff.threshold_m_h
         else:
-            self.pulse_t = x_price * t_per
-            self.pulse_x = t_price * drive[6]
+            time_of_x = x_price * t_per
+            price_of_x = t_price * drive[6]
+            divisor = common_divisor(time_of_x, price_of_x) or 1
+            self.pulse_t = time_of_x // divisor
+            self.pulse_x = price_of_x // divisor
         if not t_price and not tariff.threshold_m_h:
             self.pulse_t = 0
             self.pulse_x = 1

@@ -7,14 +7,17 @@
 # speeds around it were. The lead is known at each pulse; between two pulses it is at least
 # what it would be if the next pulse came now.
 #
-# - Fast: the meter remembers the lowest lead. When the lead stands more than 1 s (HYSTERESIS_MS)
-#   above it, the cab has been slow since that lowest point, and all time since then counts.
+# - Fast: the meter remembers the lowest lead. When the lead stands above it by more than the
+#   hysteresis, the cab has been slow since that lowest point, and all time since then counts.
 # - Slow: each new highest lead proves the time up to it to be slow. When a pulse finds the lead
-#   1 s or more below the highest, the cab has been fast since that highest point.
+#   below the highest by more than the hysteresis, the cab has been fast since that highest point.
 #
-# So the response time to a standstill is 1 s after the next pulse was due, and the result does not
-# contain it: time counts from the crossing itself. A dip or burst worth less than 1 s of lead is
-# ignored. Pulse counts in a time window decide nothing (they are biased where pulses are few).
+# The hysteresis is what the moment of a pulse may be wrong by (the time between the calls that saw
+# it, shared by its pulses) and 1/32 of a pulse's time at the threshold for a wheel that is not
+# quite even. So a change is taken only when it is sure, and then from the crossing itself: the
+# response time delays what is shown, not what is charged. Response time to a standstill: 1.03
+# times the time of a pulse at the threshold speed. Pulse counts in a time window decide nothing
+# (they are biased where pulses are few).
 #
 # The lead is scaled by `_den` so that the time of a pulse at threshold speed, `_num / _den` ms, is
 # exact, or within 2 in 10^6 where that would need more than 15 bits.
@@ -27,8 +30,6 @@ except ImportError:  # CPython
         return value
 
 
-HYSTERESIS_MS = 1000
-_HYSTERESIS = const(1000)
 _MAX_DEN = const(32768)
 _CEILING = const(1 << 28)
 
@@ -45,6 +46,8 @@ class SpeedThreshold:
         self.inclusive = False
         self._num = 0
         self._den = 1
+        self._margin = 0  # part of the hysteresis, scaled as the lead is
+        self._doubt = 0  # ms that the turning point in memory may be wrong by
 
     def set_pulse_time(self, num, den):
         """Set the time of one pulse at the threshold speed, num / den ms. num 0: never slow."""
@@ -57,6 +60,7 @@ class SpeedThreshold:
         self.lead += self._num * den // self._den - num
         self._num = num
         self._den = den
+        self._margin = num >> 5
 
     def begin(self):
         """The cab stands at the start of a hire, or is taken to."""
@@ -79,7 +83,7 @@ class SpeedThreshold:
             if lead > 0:
                 self.lead = 0
                 return self._confirm()
-        elif lead > _HYSTERESIS * self._den:
+        elif lead > self._margin:
             self.slow = True
             self.lead = 0
             return self._confirm()
@@ -95,19 +99,19 @@ class SpeedThreshold:
         if not self._num:
             return 0
         if count == 1:
-            return self._pulse(x, ms)
+            return self._pulse(x, ms, ms)
         # Between evenly spaced pulses the lead is monotonic: its turning points are the ends.
         first_ms = ms // count
         first_x = x // count
-        slow_ms = self._pulse(first_x, first_ms)
+        slow_ms = self._pulse(first_x, first_ms, first_ms + 1)
         slow_x = self.slow_x
         self.slow_x = 0
         self.lead -= (count - 2) * self._num
-        slow_ms += self._pulse(x - first_x, ms - first_ms)
+        slow_ms += self._pulse(x - first_x, ms - first_ms, first_ms + 1)
         self.slow_x += slow_x
         return slow_ms
 
-    def _pulse(self, x, ms):
+    def _pulse(self, x, ms, doubt):
         lead = self.lead + ms * self._den
         self.pending_ms += ms
         self.pending_x += x
@@ -116,16 +120,18 @@ class SpeedThreshold:
             if lead > 0 or (lead == 0 and self.inclusive):
                 slow_ms = self._confirm()
                 lead = 0
-            elif lead <= -_HYSTERESIS * self._den:
+                self._doubt = doubt
+            elif lead < -self._doubt * self._den - self._margin:
                 self.slow = False
                 self.pending_ms = 0
                 self.pending_x = 0
                 lead = 0
+                self._doubt = doubt
         elif lead < 0 or (lead == 0 and not self.inclusive):
             self.pending_ms = 0
             self.pending_x = 0
             lead = 0
-        elif lead > _HYSTERESIS * self._den:
+        elif lead > doubt * self._den + self._margin:
             self.slow = True
             slow_ms = self._confirm()
             lead = 0
