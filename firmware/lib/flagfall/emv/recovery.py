@@ -97,6 +97,8 @@ class Recovery:
         """What a fresh GPO answer (`purchase`, over `amount`) says about a torn `context`."""
         if not context.same_card(purchase.pan, purchase.psn):
             return OTHER_CARD
+        if context is self.proven:
+            return UNPROVEN  # signed as debited, but the balance speaks against it
         sent = gpo_balance(purchase.data)
         now = self.balance
         after = context.balance_after_in_gpo

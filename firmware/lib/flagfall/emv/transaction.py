@@ -61,7 +61,8 @@ class Transaction:
     local, 3 bytes each. `sequence` is the unit's transaction counter (9F41). `torn`: a
     TornContext, or up to three, to resolve first. `stored` is what waits for upload: (payments,
     minor units, age of the oldest in seconds). `confirmed`: the driver said yes to ASK_DRIVER.
-    `insist`: with torn payments, take no other card (else another card simply pays).
+    `insist`: with torn payments, take no other card, and no new payment of a card whose torn one
+    stays unproven. False, for torn payments of earlier trips: either simply pays.
     `now_s` is any clock in seconds; it only becomes the TornContext's `torn_at_s`.
 
     While an APDU is under way `work()` may be called: it does a piece of arithmetic, if one is
@@ -183,7 +184,7 @@ class Transaction:
             return self.outcome
         if self._state == _RECORD and self._last_asked and self._purchase.is_tc:
             self._tear("torn")
-        elif self._recovery is not None and self._recovery.proven is not None:
+        elif self._state == _RECOVERY and self._recovery.proven is not None:
             self._resolve(self._recovery.proven, False)  # only the balance is missing
         elif self._unresolved and self._state != _NEW:
             self._keep_torn("torn-still")
@@ -247,11 +248,12 @@ class Transaction:
             return self._send(command)
         context = self._recovery.proven
         if context is not None:
-            if self._recovery.contradicted():
-                self._keep_torn("torn-unproven", context)
-            else:
+            if not self._recovery.contradicted():
                 self._resolve(context, False)
-            return None
+                return None
+            if self._insist:
+                self._keep_torn("torn-unproven", context)
+                return None
         if not self._recovery.present and self._insist:
             self._another_card()
             return None
@@ -364,11 +366,10 @@ class Transaction:
             if result == recovery.DEBITED:
                 self._resolve(context, True)
                 return True
-            if result == recovery.UNPROVEN:
-                self.torn_results.append((context, result))
+            self.torn_results.append((context, result))
+            if result == recovery.UNPROVEN and self._insist:
                 self._keep_torn("torn-unproven", context)
                 return True
-            self.torn_results.append((context, result))
         matched = len(others) < len(self._unresolved)
         if others and not matched and self._insist:
             self._another_card()

@@ -281,6 +281,24 @@ def test_three_stored_payments():
     raises(ValueError, again, sc.Card(), contexts + contexts)
 
 
+def test_an_old_unproven_payment_does_not_block_a_new_trip():
+    card, tx = torn_tap("answer")
+    card.balance = 12345  # topped up or used elsewhere since
+    second = again(card, tx.torn, amount=1000, insist=False)
+    assert code(second) == (oc.APPROVED, "approved")
+    assert second.torn_results == [(tx.torn, recovery.UNPROVEN)]
+    assert card.balance == 11345 and second.torn is None
+    card, tx = torn_tap("answer")
+    card.balance = 50000  # topped up by just the amount: it has been debited all the same
+    second = again(card, tx.torn, amount=1000, insist=False)
+    assert second.torn_results == [(tx.torn, recovery.UNPROVEN)]
+    card, tx = torn_tap("answer")
+    card.backup = None
+    second = again(card, tx.torn, amount=1000, insist=False)
+    assert code(second) == (oc.APPROVED, "approved")
+    assert second.torn_results == [(tx.torn, recovery.UNPROVEN)]
+
+
 def test_different_amount_on_the_re_tap():
     for shown in ("before", "after"):
         card, tx = torn_tap("request", balance_shown=shown)
