@@ -13,6 +13,16 @@ _IFLAG, _OFLAG, _LFLAG, _CC = 0, 1, 3, 6
 _VTIME, _VMIN = 5, 6  # Linux
 
 
+def make_raw(fd, tenths=0):
+    """Bytes pass unchanged, and a read returns what is there after at most `tenths` of a second,
+    be it nothing."""
+    attributes = termios.tcgetattr(fd)
+    attributes[_IFLAG] = attributes[_OFLAG] = attributes[_LFLAG] = 0
+    attributes[_CC][_VMIN] = 0
+    attributes[_CC][_VTIME] = tenths
+    termios.tcsetattr(fd, termios.TCSANOW, attributes)
+
+
 class SerialPort:
     """A port for drivers on the pty at `path`: `read`, `write`, `discard`.
 
@@ -22,12 +32,7 @@ class SerialPort:
 
     def __init__(self, path):
         self._file = open(path, "r+b", buffering=0)
-        # Raw, and a read returns what is there, be it nothing: it never stalls the unit.
-        attributes = termios.tcgetattr(self._file.fileno())
-        attributes[_IFLAG] = attributes[_OFLAG] = attributes[_LFLAG] = 0
-        attributes[_CC][_VMIN] = 0
-        attributes[_CC][_VTIME] = 0
-        termios.tcsetattr(self._file.fileno(), termios.TCSANOW, attributes)
+        make_raw(self._file.fileno())  # a read never stalls the unit
         self._stream = asyncio.StreamReader(self._file)
         self.lost = 0  # bytes written to nobody
 

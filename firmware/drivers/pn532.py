@@ -150,8 +150,10 @@ class PN532:
         try:
             answer = await self._command(request, _POLL_MS)
             found = (_type_b_targets if br_ty else _type_a_targets)(answer)
-        except IndexError as e:
-            raise ReaderProtocolError("the reader's list of cards ends too early") from e
+        except IndexError:
+            found = None
+        if found is None:
+            raise ReaderProtocolError("the reader's list of cards ends too early")
         able = [(tg, t) for tg, t in found if t.takes_apdus]
         if len(able) > 1:
             raise SeveralCards("two cards in the field: present one")
