@@ -159,23 +159,21 @@ class MFRC522:
                 rx, collision = await self._air(way.tx, way.bits, way.crc, way.timeout_us)
                 if not way.step(rx, collision):
                     break
-        except CardError as e:
-            failure = e
-        else:
-            failure = None
-        if failure is not None:
+        except Collision:
             await self._reset_field()
-            if isinstance(failure, Collision):
-                raise SeveralCards("two cards in the field: present one")
-            return None  # half in the field, most likely: the next poll tells
+            raise SeveralCards("two cards in the field: present one") from None
+        except CardError:
+            await self._reset_field()  # half in the field, most likely: the next poll tells
+            return None
         if not way.uid:
             return None
         self._engaged = True
         target = Target(way.uid, way.atqa, way.sak, way.ats)
         if target.takes_apdus:
-            ats = _ats(way.ats)
-            if ats is None:
-                raise CardProtocolError("the card's ATS makes no sense: %s" % way.ats.hex())
+            try:
+                ats = Ats(way.ats)
+            except Violation as e:
+                raise CardProtocolError("the card's ATS makes no sense: %s" % e) from None
             self._card = Initiator(ats.fsc, ats.fwi, _FSD, _FSD)
             await self._sleep_ms((ats.guard_us + 999) // 1000)
         return target
@@ -213,7 +211,6 @@ class MFRC522:
 
     async def _exchange(self, step):
         block, timeout_us = step
-        failure = None
         try:
             while block is not None:
                 rx, collision = await self._air(block, 0, True, timeout_us)
@@ -221,15 +218,13 @@ class MFRC522:
                     self.retries += 1
                 block, timeout_us = self._card.step(b"" if collision else rx)
         except IsoDepError as e:
-            failure = e
+            self._card = None
+            if isinstance(e, Silent):
+                raise CardLost("the card left the field (%s)" % e) from None
+            raise CardProtocolError("the card breaks the protocol: %s" % e) from None
         except ReaderTimeout:
             self._card = None
             raise
-        if failure is not None:
-            self._card = None
-            if isinstance(failure, Silent):
-                raise CardLost("the card left the field (%s)" % failure)
-            raise CardProtocolError("the card breaks the protocol: %s" % failure)
 
     # One frame out and at most one in.
 
@@ -290,10 +285,3 @@ class MFRC522:
     def _since(self, start):
         # ticks_ms wraps at 2^30 on MicroPython.
         return (self._ticks_ms() - start) & 0x3FFFFFFF
-
-
-def _ats(ats):
-    try:
-        return Ats(ats)
-    except Violation:
-        return None

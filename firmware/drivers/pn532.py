@@ -151,9 +151,7 @@ class PN532:
             answer = await self._command(request, _POLL_MS)
             found = (_type_b_targets if br_ty else _type_a_targets)(answer)
         except IndexError:
-            found = None
-        if found is None:
-            raise ReaderProtocolError("the reader's list of cards ends too early")
+            raise ReaderProtocolError("the reader's list of cards ends too early") from None
         able = [(tg, t) for tg, t in found if t.takes_apdus]
         if len(able) > 1:
             raise SeveralCards("two cards in the field: present one")
