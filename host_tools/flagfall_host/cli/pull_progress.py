@@ -30,11 +30,13 @@ class Bar:
             size=f"{record_bytes / 1024:.0f} KiB",
         )
 
-    def say(self, words: str) -> None:
-        """Put words in place of the size: how it ended."""
-        self._progress.update(self._task, size=words)
+    def name(self, words: str) -> None:
+        """What stands before the bar."""
+        self._progress.update(self._task, description=words)
 
-    def stop(self) -> None:
+    def end(self, words: str) -> None:
+        """Stop, and say how it ended."""
+        self._progress.update(self._task, size=words)
         self._progress.stop_task(self._task)
 
 

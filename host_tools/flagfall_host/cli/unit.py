@@ -15,21 +15,20 @@ from serial.tools import list_ports
 from flagfall_host.cli.pull_progress import PullDisplay
 from flagfall_host.depot.fleet import Fleet, FleetError
 from flagfall_host.depot.link import Link
-from flagfall_host.depot.link_errors import FactoryState, UnknownUnit
+from flagfall_host.depot.link_errors import FactoryState, LinkError, UnknownUnit
+from flagfall_host.depot.many_pulls import Outcome, Settings, pull_all
 from flagfall_host.depot.provision import Identity, check_unit_id
 from flagfall_host.depot.provision import provision as provision_unit
-from flagfall_host.depot.pull import PullResult
-from flagfall_host.depot.pull import pull as pull_unit
 from flagfall_host.depot.push import push as push_file
 from flagfall_host.depot.pushed_files import PushKind, read_pushed_file
 from flagfall_host.depot.serial_wire import BASE_BAUD, SerialWire
+from flagfall_host.depot.speed import FAST_BAUD, find_unit
 
 app = typer.Typer(help="Talk to a unit over its cable.", no_args_is_help=True)
 
 Port = Annotated[
     str, typer.Option(help="The serial port, such as /dev/ttyUSB0.", envvar="FLAGFALL_PORT")
 ]
-Ports = Annotated[list[str], typer.Option("--port", help="The serial port; may be repeated.")]
 FleetDir = Annotated[
     Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
 ]
@@ -40,11 +39,16 @@ _FLEET = Path("fleet")
 _LEDGER = Path("ledger.sqlite")
 
 
+class NoPort(LinkError):
+    """No port was named and none is there."""
+
+
 @contextlib.contextmanager
 def _link(port: str, fleet: Path, baud: int) -> Iterator[Link]:
     """An opened link to the unit on `port`."""
     keys = Fleet.open(fleet)
     with Link(SerialWire(port, baud), keys.unit_key) as link:
+        find_unit(link)
         link.open()
         yield link
 
@@ -85,6 +89,7 @@ def info(
     with Link(SerialWire(port, baud), keys.unit_key if keys else lambda _: None) as link:
         fields: dict[str, Any] = {}
         with contextlib.suppress(FactoryState, UnknownUnit):
+            find_unit(link)
             link.open()
             fields = link.ask(messages.INFO)
         unit = link.unit
@@ -96,44 +101,73 @@ def info(
 
 @app.command()
 def pull(
-    port: Ports,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(help="The serial port; several units: repeat it.", envvar="FLAGFALL_PORT"),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Pull at all serial ports.")] = False,
     fleet: FleetDir = _FLEET,
     ledger: Annotated[
         str, typer.Option(help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")
     ] = str(_LEDGER),
     baud: Baud = BASE_BAUD,
+    fast: Annotated[
+        int, typer.Option(help="The speed to go up to; 0 stays at --baud.")
+    ] = FAST_BAUD,
     accept_damaged: Annotated[
         bool,
         typer.Option(
-            "--accept-damaged", help="Record damaged records as lost and let the unit free them."
+            "--accept-damaged",
+            help="Book records that are damaged, forged or gone as lost; the unit frees them.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Pull all new records into the ledger and hand back the receipt."""
+    where = list(port or ())
+    if every:
+        where += [p.device for p in list_ports.comports()]
+    if not where:
+        raise NoPort("no port to pull from: name one with --port, or plug in a cable (--all)")
     from flagfall_host.ledger import Ledger
 
-    with PullDisplay() as display, _link(port[0], fleet, baud) as link:
-        book = Ledger.open(ledger)
-        assert link.unit is not None  # noqa: S101 - open() has set it
-        bar = display.bar(link.unit.unit_id)
-        try:
-            result = pull_unit(link, book, bar, accept_damaged=accept_damaged)
-        finally:
-            bar.stop()
-    _print(_pulled(result), as_json)
+    keys = Fleet.open(fleet)
+    with Ledger.open(ledger) as book, PullDisplay() as display:
+        settings = Settings(keys.unit_key, book, baud, fast, accept_damaged)
+        outcomes = pull_all(where, settings, display.bar)
+    results = [_pulled(o) for o in outcomes]
+    if as_json:
+        typer.echo(json.dumps(results[0] if len(results) == 1 else results))
+    else:
+        for result in results:
+            if "records" in result:
+                _print(result, as_json)
+    errors = [o.error for o in outcomes if o.error is not None]
+    for error in errors[:-1]:
+        typer.echo(f"flagfall: {error}", err=True)
+    if errors:
+        raise errors[-1]
 
 
-def _pulled(result: PullResult) -> dict[str, Any]:
-    return {
+def _pulled(outcome: Outcome) -> dict[str, Any]:
+    out: dict[str, Any] = {"port": outcome.port}
+    if outcome.error is not None:
+        out["error"] = str(outcome.error)
+    result = outcome.result
+    if result is None:
+        return out
+    return out | {
         "unit": result.unit_id,
         "records": result.records,
         "bytes": result.record_bytes,
+        "repeated": result.repeated,
         "newest": result.last_seq,
         "receipt_up_to": result.receipt_upto,
         "sectors_freed": result.freed,
         "damaged": [[d.first_seq, d.last_seq] for d in result.damaged],
         "missing": [list(m) for m in result.missing],
+        "refused": [why for _, why in result.refused],
+        "findings": result.findings,
         "seconds": round(result.seconds, 3),
     }
 
@@ -195,5 +229,6 @@ def provision(
     settings = json.loads(read_pushed_file(PushKind.CONFIG, config)) if config else None
     identity = Identity(unit_id, keys.unit_key(unit_id), keys.public_der, epoch)
     with Link(SerialWire(port, baud), keys.unit_key) as link:
+        find_unit(link)
         provision_unit(link, identity, settings)
     _print({"unit": unit_id, "state": "provisioned", "key_id": keys.key_id.hex()}, as_json)

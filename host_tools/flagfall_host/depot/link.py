@@ -89,6 +89,7 @@ class Link:
         nonce: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.wire = wire
+        self.base_baud = wire.baud  # where the unit is looked for first
         self.unit: UnitName | None = None
         self.unit_key: bytes | None = None
         self.counters = LinkCounters()
@@ -325,6 +326,13 @@ class Link:
             except SessionLost:
                 self._tagger = None
         raise self.no_answer()
+
+    def ask_once(self, type: int, payload: bytes, seconds: float) -> dict[str, object] | None:
+        """Send a question once; the OK's object, or None if none came within `seconds`."""
+        seq = self.send(type, payload)
+        deadline = self.wire.now() + seconds + 2 * self.frame_s()
+        frame = self._await_answer(seq, deadline)
+        return None if frame is None else self._object(frame)
 
     def reopen(self) -> None:
         """Begin a new session with the same unit."""

@@ -4,6 +4,7 @@ The link carries the records' bytes; whether they are true is the ledger's to sa
 or a cut is mended by asking again from the first record that is missing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,11 +20,15 @@ from flagfall_host.depot.link_errors import (
     UnitFault,
     UnitRefused,
 )
+from flagfall_host.depot.speed import lower_speed
 
 WINDOW = 24  # frames in flight: half a second of line at 921600, longer than a commit takes
 _MORE_EVERY = 4  # frames
 BATCH_BYTES = 128 * 1024  # booked in one transaction
 BATCH_S = 1.0  # seconds after which a smaller batch is booked too
+_POOR = 3  # fruitless PULLs after which a lower speed is tried
+_KEPT = 256  # bytes of a refused record that are kept with its loss
+_NAMED = 4  # losses named in the message
 FRUITLESS = 8  # PULLs in a row that brought nothing, before the unit counts as gone
 
 
@@ -37,22 +42,49 @@ class DamagedRange:
     raw: bytes
 
 
+class Refused(Protocol):
+    """A record that was not booked; str() says which and why."""
+
+    @property
+    def seq(self) -> int: ...
+
+    @property
+    def raw(self) -> bytes: ...
+
+
+class Booking(Protocol):
+    """What the ledger says of one batch."""
+
+    @property
+    def repeated(self) -> int: ...
+
+    @property
+    def refused(self) -> Sequence[Refused]: ...
+
+    @property
+    def findings(self) -> Sequence[object]: ...
+
+
 class Ledger(Protocol):
     """What a pull needs of the ledger; each call is durable when it returns."""
 
     def last_seq(self, unit_id: str) -> int: ...
 
-    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> Any: ...
+    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> Booking: ...
 
     def book_damage(self, unit_id: str, damage: Any, accepted: bool = False) -> Any: ...
 
     def receipt(self, unit_id: str) -> tuple[int, int, bytes] | None: ...
 
 
-class DamagedRecords(LinkError):
-    """Everything else is booked, but records in the unit's flash cannot be read."""
+class LostRecords(LinkError):
+    """Everything else is booked, but records are damaged, forged or gone."""
 
     exit_code = 3
+
+    def __init__(self, message: str, result: "PullResult") -> None:
+        super().__init__(message)
+        self.result = result
 
 
 @dataclass
@@ -64,8 +96,11 @@ class PullResult:
     last_seq: int = 0  # the newest record in the unit's journal
     records: int = 0
     record_bytes: int = 0
+    repeated: int = 0  # of the records: booked before
     damaged: list[DamagedRange] = field(default_factory=list)
-    missing: list[tuple[int, int]] = field(default_factory=list)  # freed before, never booked
+    missing: list[tuple[int, int]] = field(default_factory=list)  # in neither unit nor ledger
+    refused: list[tuple[int, str]] = field(default_factory=list)  # by the ledger: seq, why
+    findings: list[str] = field(default_factory=list)  # booked, but the chain does not hold
     receipt_upto: int = 0  # 0: none was given
     freed: int = 0  # sectors
     pulls: int = 0  # PULLs sent: more than one after lost frames
@@ -88,9 +123,13 @@ def pull(
 ) -> PullResult:
     """Pull from an opened `link` into `ledger` and hand back the receipt.
 
-    Raises DamagedRecords after everything else is done, unless `accept_damaged`.
+    Raises LostRecords after everything else is done, unless `accept_damaged`.
     """
     return _Pull(link, ledger, progress, accept_damaged, window).run()
+
+
+class _Again(Exception):
+    """A new PULL is needed, though nothing was lost."""
 
 
 class _Pull:
@@ -112,6 +151,7 @@ class _Pull:
         self._unit_id = link.unit.unit_id
         self._journal_key = journal_key(link.unit_key)
         self._next = ledger.last_seq(self._unit_id) + 1
+        self._from_start = False
         self._batch: list[bytes] = []
         self._batch_bytes = 0
         self._booked_at = link.wire.now()
@@ -129,8 +169,8 @@ class _Pull:
             self._book()
         self._give_receipt()
         result.seconds = link.wire.now() - started
-        if result.damaged and not self._accept:
-            raise DamagedRecords(self._damage_words())
+        if not self._accept and (result.damaged or result.refused or result.missing):
+            raise LostRecords(self._loss_words(), result)
         return result
 
     # --- fetching -----------------------------------------------------------------------------
@@ -144,9 +184,20 @@ class _Pull:
                     return
             except SessionLost:
                 self._link.reopen()
+            except _Again:
+                continue
             fruitless = 0 if self._next > before else fruitless + 1
             if fruitless == FRUITLESS:
                 raise self._stopped()
+            if fruitless and fruitless % _POOR == 0:
+                self._slow_down()
+
+    def _slow_down(self) -> None:
+        """A line that carries short frames may still be too poor for long ones at this speed."""
+        try:
+            lower_speed(self._link)
+        except NoAnswer as e:
+            raise self._stopped() from e
 
     def _one_pull(self, fruitless: int) -> bool:
         """Send one PULL and take what follows it. True: the journal's end was reached."""
@@ -188,7 +239,8 @@ class _Pull:
                 _, first, last, address, raw = messages.parse_damaged(frame.payload)
                 self._take_damage(DamagedRange(first, last, address, raw))
             elif frame.type == messages.END:
-                self._result.last_seq = messages.parse_end(frame.payload)[1]
+                if not self._take_end(messages.parse_end(frame.payload)[1]):
+                    raise _Again
                 return True
             else:
                 raise UnitFault(self._fault(f"message {frame.type:02X} in a pull"))
@@ -206,6 +258,16 @@ class _Pull:
         self._result.record_bytes += len(record.raw)
         self._advance(record.seq)
 
+    def _take_end(self, last_seq: int) -> bool:
+        """Whether the journal's end was reached, or a younger journal was found to read again."""
+        self._result.last_seq = last_seq
+        if last_seq >= self._next - 1 or self._from_start:
+            return True
+        # Fewer records than are booked: the unit was provisioned anew and counts from 1 again.
+        self._from_start = True
+        self._next = 1
+        return False
+
     def _take_damage(self, damage: DamagedRange) -> None:
         if damage.last_seq < self._next:
             return
@@ -216,8 +278,14 @@ class _Pull:
         self._advance(damage.last_seq)
 
     def _note_missing(self, seq: int) -> None:
-        if seq > self._next:
-            self._result.missing.append((self._next, seq - 1))
+        """Records that the unit holds no more: freed by a receipt, of another ledger perhaps."""
+        if seq == self._next:
+            return
+        gap = (self._next, seq - 1)
+        self._result.missing.append(gap)
+        if self._accept:
+            self._book()
+            self._ledger.book_damage(self._unit_id, DamagedRange(*gap, 0, b""), True)
 
     def _advance(self, seq: int) -> None:
         self._next = seq + 1
@@ -258,8 +326,18 @@ class _Pull:
         if self._batch:
             batch, self._batch = self._batch, []
             self._batch_bytes = 0
-            self._ledger.book(self._unit_id, batch, self._journal_key)
+            self._note_booking(self._ledger.book(self._unit_id, batch, self._journal_key))
         self._booked_at = self._link.wire.now()
+
+    def _note_booking(self, booking: Booking) -> None:
+        result = self._result
+        result.repeated += booking.repeated
+        result.findings += [str(finding) for finding in booking.findings]
+        result.refused += [(refused.seq, str(refused)) for refused in booking.refused]
+        if self._accept:
+            for refused in booking.refused:
+                loss = DamagedRange(refused.seq, refused.seq, 0, refused.raw[:_KEPT])
+                self._ledger.book_damage(self._unit_id, loss, True)
 
     def _give_receipt(self) -> None:
         receipt = self._ledger.receipt(self._unit_id)
@@ -271,19 +349,24 @@ class _Pull:
         self._result.receipt_upto = upto
         self._result.freed = freed if isinstance(freed, int) else 0
 
-    def _damage_words(self) -> str:
-        parts = []
-        for d in self._result.damaged[:4]:
-            which = (
-                f"record {d.first_seq}"
-                if d.first_seq == d.last_seq
-                else f"records {d.first_seq} to {d.last_seq}"
-            )
-            parts.append(f"{which} at flash address 0x{d.address:X}")
-        more = len(self._result.damaged) - len(parts)
-        named = "; ".join(parts) + (f"; and {more} more places" if more else "")
+    def _loss_words(self) -> str:
+        result = self._result
+        lost = [
+            f"{_seqs(d.first_seq, d.last_seq)} damaged in its flash at 0x{d.address:X}"
+            for d in result.damaged
+        ]
+        lost += [text for _, text in result.refused]
+        lost += [f"{_seqs(*gap)} neither in the unit nor in this ledger" for gap in result.missing]
+        named = "; ".join(lost[:_NAMED])
+        if len(lost) > _NAMED:
+            named += f"; and {len(lost) - _NAMED} more"
+        booked = result.records - len(result.refused)
         return (
-            f"unit {self._unit_id}: damaged in its flash and not booked: {named}. The other "
-            f"{self._result.records} records are booked. The unit keeps its space until the loss "
-            "is accepted: look into it, then pull again with --accept-damaged"
+            f"unit {self._unit_id}: not booked: {named}. The other {booked} records are booked. "
+            "The unit keeps what comes after until the loss is accepted: look into it, then pull "
+            "again with --accept-damaged"
         )
+
+
+def _seqs(first: int, last: int) -> str:
+    return f"record {first}" if first == last else f"records {first} to {last}"

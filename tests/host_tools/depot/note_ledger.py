@@ -1,9 +1,19 @@
 """A ledger for the link's tests: it notes what it is given and checks that nothing comes twice."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from flagfall.journal.record import parse
+
+
+@dataclass
+class Noted:
+    """What the ledger says of a batch; here nothing is ever wrong with one."""
+
+    repeated: int = 0
+    refused: list[Any] = field(default_factory=list)
+    findings: list[Any] = field(default_factory=list)
 
 
 class NoteLedger:
@@ -19,14 +29,16 @@ class NoteLedger:
         booked = [seq for seq, _ in self.records] + [last for _, last, _ in self.damage]
         return max(booked, default=0)
 
-    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> None:
+    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> Noted:
+        result = Noted()
         if not self.alive():
-            return  # a process that was killed commits nothing
+            return result  # a process that was killed commits nothing
         self.batches += 1
         for raw in raws:
             record = parse(raw)
             assert record.seq > self.last_seq(unit_id), "booked twice or out of order"
             self.records.append((record.seq, raw))
+        return result
 
     def book_damage(self, unit_id: str, damage: Any, accepted: bool = False) -> None:
         self.damage.append((damage.first_seq, damage.last_seq, accepted))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import NoAnswer, UnitRefused
-from flagfall_host.depot.pull import DamagedRecords, pull
+from flagfall_host.depot.pull import LostRecords, pull
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -130,10 +130,10 @@ def test_damage_is_named_the_rest_is_booked_and_no_receipt_goes_past_it():
     unit = unit_with(40)
     damage(unit, 17)
     ledger = NoteLedger()
-    with pytest.raises(DamagedRecords) as caught:
+    with pytest.raises(LostRecords) as caught:
         pull(opened(LossyWire(unit)), ledger)
     text = str(caught.value)
-    assert "record 17 at flash address 0x" in text and "--accept-damaged" in text
+    assert "record 17 damaged in its flash at 0x" in text and "--accept-damaged" in text
     assert caught.value.exit_code != 0
     assert ledger.seqs == [s for s in range(1, 41) if s != 17]
     assert ledger.damage == [(17, 17, False)]
@@ -158,9 +158,13 @@ def test_records_freed_before_they_were_booked_are_named():
     first = next(unit.journal.read(1)).seq
     assert first > 1
     ledger = NoteLedger()
-    result = pull(opened(LossyWire(unit)), ledger)
-    assert result.missing == [(1, first - 1)]
+    with pytest.raises(LostRecords, match=f"records 1 to {first - 1} neither in the unit"):
+        pull(opened(LossyWire(unit)), ledger)
     assert ledger.seqs == list(range(first, 302))
+    again = NoteLedger()
+    result = pull(opened(LossyWire(unit)), again, accept_damaged=True)
+    assert result.missing == [(1, first - 1)]
+    assert again.damage == [(1, first - 1, True)]
 
 
 def test_a_wire_that_goes_dead_says_how_far_it_came():

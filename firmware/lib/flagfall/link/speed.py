@@ -1,9 +1,10 @@
 # The speed of the cable: up when the host asks, back by itself when nobody is heard.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
-# docs/formats.md section 6, BAUD. The answer still goes at the old speed. Then both ends change,
-# and the host speaks first. Whoever hears nothing good goes back to the base speed, where the
-# other end will look for it.
+# docs/formats.md section 6, BAUD. The answer still goes at the old speed. Then both ends change
+# and the host tries the line; if it likes it, it asks for the same speed again, which confirms it.
+# Unconfirmed, or later when nothing good is heard, the unit goes back to its base speed, where
+# the host will look for it.
 
 from .messages import Refused
 
@@ -15,7 +16,7 @@ except ImportError:  # CPython
         return value
 
 
-TRIAL_MS = const(1500)  # within which the first good frame must come at a new speed
+TRIAL_MS = const(3000)  # within which a new speed must be confirmed
 SILENCE_MS = const(10000)  # without a good frame, after which a host is taken for gone
 _TICKS_MASK = const(0x3FFFFFFF)  # MicroPython's ticks wrap at 2^30
 
@@ -30,6 +31,7 @@ class Speed:
         self._unit = unit
         self._bauds = getattr(unit, "bauds", ())
         self._wanted = 0  # to change to once the answer is out
+        self._rate = 0  # in force; 0: the base speed
         self._limit_ms = 0  # 0: at base speed
         self._heard_at = 0
         self.falls = 0  # times that the base speed was taken again for want of good frames
@@ -38,7 +40,11 @@ class Speed:
         """The host wants `rate` bit/s. Raises Refused."""
         if rate not in self._bauds:
             raise Refused("%d baud is not a speed of this unit" % rate)
-        self._wanted = rate
+        if rate == self._rate:
+            self._limit_ms = SILENCE_MS
+            self._heard_at = self._unit.ticks_ms()
+        elif self._rate or rate != self._bauds[0]:
+            self._wanted = rate
 
     def end(self):
         """The session ends: base speed once the answer is out."""
@@ -47,8 +53,7 @@ class Speed:
 
     def good_frame(self):
         """A frame with the right tag came: the speed works."""
-        if self._limit_ms:
-            self._limit_ms = SILENCE_MS
+        if self._limit_ms == SILENCE_MS:
             self._heard_at = self._unit.ticks_ms()
 
     def step(self):
@@ -65,4 +70,5 @@ class Speed:
         self._wanted = 0
         self._unit.set_baud(rate)
         self._heard_at = self._unit.ticks_ms()
-        self._limit_ms = TRIAL_MS if rate != self._bauds[0] else 0
+        self._rate = 0 if rate == self._bauds[0] else rate
+        self._limit_ms = TRIAL_MS if self._rate else 0

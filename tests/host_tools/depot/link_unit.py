@@ -1,0 +1,73 @@
+# A unit's link on the unix port of MicroPython: the real Session on a real serial port.
+# MIT licence, (c) 2026 The Flagfall contributors.
+#
+# micropython link_unit.py PORT RECORDS SIZE KEY_HEX | factory; says "ready" on stdout.
+
+import asyncio
+import os
+import sys
+import termios
+import time
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/../../firmware/lib/flagfall/link")
+
+from fake_unit import FakeUnit
+from flagfall.link.session import Session
+from serial_port import SerialPort
+
+_DRAIN_MS = 30
+
+
+class CablePort(SerialPort):
+    """The bench's port, and its speed."""
+
+    bauds = (115200, 921600)
+    _CODES = {115200: termios.B115200, 921600: termios.B921600}
+
+    def set_baud(self, rate):
+        # A pty does not say when its bytes were fetched; the last answer takes a few ms.
+        time.sleep_ms(_DRAIN_MS)
+        attributes = termios.tcgetattr(self._file.fileno())
+        attributes[4] = attributes[5] = self._CODES[rate]
+        termios.tcsetattr(self._file.fileno(), termios.TCSANOW, attributes)
+
+
+class CableUnit(FakeUnit):
+    """The fake unit with a cable whose speed can be changed."""
+
+    def __init__(self, port, **rest):
+        super().__init__(**rest)
+        self._port = port
+        self.bauds = port.bauds
+
+    def set_baud(self, rate):
+        self._port.set_baud(rate)
+
+    def ticks_ms(self):
+        return time.ticks_ms()
+
+
+async def run(port, session):
+    while True:
+        session.feed(await port.read(512, 50))
+        while True:
+            out = session.next_output()
+            if out is None:
+                break
+            await port.write(out)
+            data = await port.read(512, 0)
+            if data:
+                session.feed(data)
+
+
+def main(path, records, size, key):
+    port = CablePort(path)
+    sectors = records * (size + 100) // 4096 + 8
+    key = None if key == "factory" else bytes.fromhex(key)
+    unit = CableUnit(port, unit_key=key, sectors=sectors)
+    unit.append(records, size)
+    print("ready")
+    asyncio.run(run(port, Session(unit, os.urandom)))
+
+
+main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
