@@ -11,7 +11,7 @@ from flagfall_host.ledger import money, tables
 from flagfall_host.ledger.findings import Finding
 from flagfall_host.ledger.summary import torn_open
 from flagfall_host.ledger.typed_rows import TYPED, typed_row
-from flagfall_host.ledger.verification import Refused, link_of, verify
+from flagfall_host.ledger.verification import FORM, Refused, link_of, verify
 
 _ROWS = 1000  # fetched at once
 
@@ -148,11 +148,22 @@ def _compared(
 
 
 def _refusals(connection: sa.Connection, name: str) -> Iterator[Finding]:
-    f = tables.REFUSALS.c
+    """What was refused, but for what was only damaged on its way and arrived whole later."""
+    f, r = tables.REFUSALS.c, tables.RECORDS.c
     rows = connection.execute(
-        sa.select(f.epoch, f.seq, f.reason, f.raw).where(f.unit_id == name).order_by(f.seq)
+        sa.select(f.epoch, f.seq, f.reason, f.raw, r.seq.label("booked"))
+        .select_from(
+            tables.REFUSALS.outerjoin(
+                tables.RECORDS,
+                sa.and_(r.unit_id == f.unit_id, r.seq == f.seq, r.epoch == f.epoch),
+            )
+        )
+        .where(f.unit_id == name)
+        .order_by(f.seq, f.sha256)
     )
-    for epoch, seq, reason, raw in rows:
+    for epoch, seq, reason, raw, booked in rows:
+        if reason == FORM and booked is not None:
+            continue
         refused = Refused(name, epoch, seq, reason, bytes(raw))
         yield Finding("refused", name, seq, seq, str(refused).partition(": ")[2])
 

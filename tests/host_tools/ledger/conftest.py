@@ -16,8 +16,8 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    with PostgresServer(tmp_path_factory.mktemp("postgresql")) as server:
+def postgres():
+    with PostgresServer() as server:
         yield server
 
 

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 _STOP_S = 30
@@ -12,14 +13,13 @@ _STOP_S = 30
 class PostgresServer:
     """Runs on a Unix socket only, as another user when the tests run as root."""
 
-    def __init__(self, folder):
+    def __init__(self):
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         if not found:
             raise RuntimeError("PostgreSQL is not installed: run `make setup` as root")
         self._bin = found[-1].parent
         # A socket's path may have 107 bytes at most, so not below the tests' own folder.
-        self._folder = Path(f"/tmp/flagfall-pg-{os.getpid()}")
-        self._folder.mkdir(mode=0o700)
+        self._folder = Path(tempfile.mkdtemp(prefix="flagfall-pg-"))
         self._as_user = []
         self._user = pwd.getpwuid(os.getuid()).pw_name
         if os.getuid() == 0:
@@ -30,7 +30,7 @@ class PostgresServer:
     def __enter__(self):
         data = self._folder / "data"
         self._run("initdb", "-D", data, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        options = f"-c listen_addresses='' -k {self._folder} -c max_connections=40"
+        options = f"-c listen_addresses='' -k {self._folder} -c max_connections=40 -c fsync=off"
         log = self._folder / "log"
         self._run("pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "start")
         return self
@@ -48,7 +48,7 @@ class PostgresServer:
         """Stop as a crash would and start again."""
         data = self._folder / "data"
         self._run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-        options = f"-c listen_addresses='' -k {self._folder} -c max_connections=40"
+        options = f"-c listen_addresses='' -k {self._folder} -c max_connections=40 -c fsync=off"
         self._run("pg_ctl", "-D", data, "-o", options, "-l", self._folder / "log", "-w", "start")
 
     def _run(self, program, *arguments):

@@ -18,7 +18,7 @@ TRIP, PAYMENT, SHIFT, TOTALS, EVENT, ACK, KEY = range(1, 8)
 APPROVED, DECLINED, TORN, DEBITED, NOT_DEBITED, GIVEN_UP = range(1, 7)
 OPEN, CASH, CARD = range(3)
 JOURNAL_KEY = hashlib.sha256(b"journal key of the tests").digest()
-NEW_YEAR_2026 = 820_454_400  # seconds since 2000
+NEW_YEAR_2026 = 820_540_800  # seconds since 2000
 
 
 def text(words):
