@@ -1,0 +1,161 @@
+# The reference board: an ESP32-S3 module with 16 MiB flash and 8 MiB octal PSRAM (N16R8).
+# MIT licence, (c) 2026 The Flagfall contributors.
+#
+# Not built yet: the battery-backed clock (until then the calendar begins at 2000-01-01 after
+# each loss of power and waits for the office's TIME), the modem, supply voltage and seal switch.
+
+import asyncio
+import time
+
+import pins
+import vfs
+from buzzer import Buzzer
+from entropy import Entropy
+from esp32 import Partition
+from flagfall.clock import civil, seconds_2000
+from keypad import Keypad
+from machine import I2C, RTC, Counter, Pin
+from micropython import const
+from receipt_printer import ReceiptPrinter
+from serial_ports import UartPort, UsbPort
+from text_display import TextDisplay
+
+_TICK_MS = const(50)  # the meter's pace
+_FILTER_NS = const(12000)  # glitches of the pulse input; the hardware's limit is 12.8 us
+_READER_BAUD = const(115200)  # PN532 after power-up (UM0701-02, 6.2.4)
+_PRINTER_BAUD = const(9600)
+_I2C_HZ = const(400000)
+_I2C_TIMEOUT_US = const(10000)
+_BLOCK = const(4096)
+_CONFIG = "/config"
+
+
+class BoardError(Exception):
+    """This board is not what the firmware was made for; str() says what to do."""
+
+
+class Board:
+    """What firmware/unit.py asks of any board."""
+
+    model = "esp32s3_taxi"
+
+    def __init__(self):
+        # First of all: from here on no pulse is lost, whatever the interpreter does.
+        pulse = Pin(pins.PULSE, Pin.IN)
+        self._counter = Counter(pins.PULSE_COUNTER, pulse, filter_ns=_FILTER_NS)
+        self._last_ticks = time.ticks_ms()
+        self._ms = 0
+        self._epoch_year = time.gmtime(0)[0]
+        self.journal_flash = partition("journal")
+        self.trips_flash = partition("trips")
+        self.files_root = _CONFIG
+        i2c = I2C(
+            pins.DISPLAY_I2C,
+            sda=Pin(pins.DISPLAY_SDA),
+            scl=Pin(pins.DISPLAY_SCL),
+            freq=_I2C_HZ,
+            timeout=_I2C_TIMEOUT_US,
+        )
+        self.display = FrontPanel(TextDisplay(i2c), Pin(pins.ROOF_LIGHT, Pin.OUT, value=0))
+        self._keypad = Keypad(pins.KEY_ROWS, pins.KEY_COLUMNS, self.display.typed)
+        self.key = self._keypad.key
+        self.buzzer = Buzzer(pins.BUZZER)
+        self.printer = ReceiptPrinter(
+            UartPort(pins.PRINTER_UART, pins.PRINTER_TX, pins.PRINTER_RX, _PRINTER_BAUD)
+        )
+        self._reader = None
+        self._cable = None
+        self.random = None
+
+    async def start(self):
+        """Bring up what takes a while. Raises BoardError."""
+        self.random = Entropy().random
+        mount_config()
+
+    def background(self):
+        """Coroutines that the board needs to run beside the unit's tasks."""
+        return [self._keypad.run(), self.buzzer.run()]
+
+    def ticks_ms(self):
+        """Milliseconds since power-up. Unlike time.ticks_ms it does not wrap after 12 days; it
+        must be called once in 6 days, which `tick` sees to."""
+        now = time.ticks_ms()
+        self._ms += time.ticks_diff(now, self._last_ticks)
+        self._last_ticks = now
+        return self._ms
+
+    def pulses(self):
+        """Distance pulses since power-up, counted in hardware."""
+        return self._counter.value()
+
+    def utc_s(self):
+        return seconds_2000(time.time(), self._epoch_year)
+
+    def set_utc_s(self, utc_s):
+        year, month, day, hour, minute, second, weekday = civil(utc_s)
+        RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
+    async def tick(self):
+        await asyncio.sleep_ms(_TICK_MS)
+        self.ticks_ms()
+
+    async def sleep_ms(self, ms):
+        await asyncio.sleep_ms(ms)
+
+    def reader_port(self):
+        if self._reader is None:
+            self._reader = UartPort(pins.READER_UART, pins.READER_TX, pins.READER_RX, _READER_BAUD)
+        return self._reader
+
+    def cable_port(self):
+        if self._cable is None:
+            self._cable = UsbPort()
+        return self._cable
+
+
+class FrontPanel:
+    """What the driver and the street see: the display and the roof light."""
+
+    def __init__(self, display, roof_light):
+        self._display = display
+        self._roof_light = roof_light
+        self.typed = display.typed
+
+    def show(self, face):
+        self._roof_light.value(1 if face.get("roof_light") else 0)
+        self._display.show(face)
+
+
+def partition(label):
+    """The data partition called `label`. Raises BoardError."""
+    found = Partition.find(Partition.TYPE_DATA, label=label)
+    if not found:
+        raise BoardError("no flash partition %s: flash the unit with flagfall flash" % label)
+    return found[0]
+
+
+def mount_config():
+    """Mount the small files; a blank partition is formatted. Raises BoardError.
+
+    A damaged one is not: it may hold the unit's identity, which the workshop can still save.
+    """
+    flash = partition("config")
+    try:
+        vfs.mount(vfs.VfsLfs2(flash), _CONFIG)
+        return
+    except OSError:
+        if not blank(flash):
+            raise BoardError("config partition damaged: flash with --blank-config") from None
+    vfs.VfsLfs2.mkfs(flash)
+    vfs.mount(vfs.VfsLfs2(flash), _CONFIG)
+
+
+def blank(flash):
+    """Whether the two blocks that every littlefs begins with are as the factory left them."""
+    buf = bytearray(_BLOCK)
+    for block in (0, 1):
+        flash.readblocks(block, buf)
+        for byte in buf:
+            if byte != 0xFF:
+                return False
+    return True
