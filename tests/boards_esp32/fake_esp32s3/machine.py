@@ -1,0 +1,205 @@
+# A strict machine module: MicroPython 1.28's signatures on an ESP32-S3 N16R8.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+import io
+
+import chip
+
+_POLL = 3  # MP_STREAM_POLL
+_READABLE = 1
+
+
+class Pin:
+    IN = 1
+    OUT = 3
+    OPEN_DRAIN = 7
+    PULL_DOWN = 1
+    PULL_UP = 2
+
+    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=0, hold=None):
+        chip.claim(id, "a Pin")
+        if mode not in (-1, self.IN, self.OUT, self.OPEN_DRAIN):
+            raise ValueError("invalid pin mode")
+        self.gpio = id
+        self._mode = mode
+        self._pull = pull
+        if value is not None:
+            self.value(value)
+
+    def value(self, *level):
+        if level:
+            if self._mode not in (self.OUT, self.OPEN_DRAIN):
+                raise ValueError("GPIO %d is not an output" % self.gpio)
+            chip.levels[self.gpio] = int(level[0])
+            return None
+        if self._mode == self.OUT:
+            return chip.levels[self.gpio]
+        # A key connects a column with a row: any row that is low pulls it down.
+        for row, column in chip.pressed:
+            if column == self.gpio and chip.levels.get(row) == 0:
+                return 0
+        if self._pull != self.PULL_UP:
+            raise ValueError("GPIO %d floats" % self.gpio)
+        return 1
+
+
+class UART(io.IOBase):
+    made = {}
+
+    def __init__(
+        self,
+        id,
+        baudrate,
+        bits=8,
+        parity=None,
+        stop=1,
+        *,
+        tx,
+        rx,
+        txbuf=256,
+        rxbuf=256,
+        timeout=0,
+        timeout_char=0,
+        invert=0,
+        flow=0,
+    ):
+        if id not in (0, 1, 2) or id in self.made:
+            raise ValueError("UART(%d) does not exist or is in use" % id)
+        chip.claim(tx, "UART%d tx" % id)
+        chip.claim(rx, "UART%d rx" % id)
+        self.made[id] = self
+        self.baudrate = baudrate
+        self.rxbuf = rxbuf
+        self.sent = bytearray()
+        self.coming = bytearray()
+        self.on_write = None  # called with each piece that was sent
+
+    def read(self, n):
+        if not self.coming:
+            return None
+        data = bytes(self.coming[:n])
+        self.coming = self.coming[n:]
+        return data
+
+    def write(self, data):
+        self.sent.extend(data)
+        if self.on_write:
+            self.on_write(bytes(data))
+        return len(data)
+
+    def ioctl(self, request, arg):
+        if request == _POLL:
+            return arg & (_READABLE if self.coming else 0)
+        return 0
+
+
+class I2C:
+    """A bus with an SSD1306 at 0x3C; `panel` is its memory, 8 pages of 128 columns."""
+
+    _ARGUMENTS = {0x20: 1, 0x81: 1, 0x8D: 1, 0xA8: 1, 0xD3: 1, 0xD5: 1, 0xD9: 1, 0xDA: 1, 0xDB: 1}
+
+    def __init__(self, id, *, scl, sda, freq=400000, timeout=50000):
+        if id not in (0, 1):
+            raise ValueError("I2C(%d) does not exist" % id)
+        if not isinstance(scl, Pin) or not isinstance(sda, Pin):
+            raise TypeError("scl and sda are Pins")
+        self.plugged = True
+        self.power_up()
+
+    def power_up(self):
+        self.panel = [bytearray(128) for _ in range(8)]
+        self.on = self.pump = False
+        self._page = self._column = self.pages_written = 0
+
+    def writeto(self, address, data, stop=True):
+        self._take(address, bytes(data))
+        return len(data)
+
+    def writevto(self, address, vector, stop=True):
+        self._take(address, b"".join(bytes(v) for v in vector))
+
+    def _take(self, address, data):
+        if not self.plugged or address != 0x3C:
+            raise OSError(19)  # ENODEV: nobody acknowledges
+        if data[0] == 0x40:
+            for byte in data[1:]:
+                self.panel[self._page][self._column] = byte
+                self._column = (self._column + 1) % 128
+            self.pages_written += 1
+            return
+        if data[0] != 0x00:
+            raise ValueError("control byte %02x" % data[0])
+        i = 1
+        while i < len(data):
+            command = data[i]
+            arguments = self._ARGUMENTS.get(command, 0)
+            if i + arguments >= len(data):
+                raise ValueError("command %02x without its argument" % command)
+            self._do(command, data[i + 1] if arguments else 0)
+            i += 1 + arguments
+
+    def _do(self, command, argument):
+        if command in (0xAE, 0xAF):
+            self.on = command == 0xAF
+        elif command == 0x8D:
+            self.pump = argument == 0x14
+        elif 0xB0 <= command <= 0xB7:
+            self._page = command & 7
+        elif command <= 0x0F:
+            self._column = self._column & 0xF0 | command
+        elif command <= 0x1F:
+            self._column = self._column & 0x0F | (command & 0x0F) << 4
+        elif command not in self._ARGUMENTS and command not in (0x40, 0xA1, 0xA4, 0xA6, 0xC8):
+            raise ValueError("unknown command %02x" % command)
+
+
+class PWM:
+    def __init__(self, dest, *, freq, duty_u16):
+        if not isinstance(dest, Pin):
+            raise TypeError("dest is a Pin")
+        self.played = []  # (Hz, duty) after each change
+        self._freq = freq
+        self.duty_u16(duty_u16)
+
+    def freq(self, hertz):
+        if not 1 <= hertz <= 40000000:
+            raise ValueError("frequency")
+        self._freq = hertz
+
+    def duty_u16(self, duty):
+        if not 0 <= duty <= 65535:
+            raise ValueError("duty")
+        self.played.append((self._freq, duty))
+
+
+class Counter:
+    RISING = 1
+    FALLING = 2
+    UP = 1
+    DOWN = 2
+
+    def __init__(self, id, src, *, edge=1, direction=1, filter_ns=0):
+        if not 0 <= id < 4:
+            raise ValueError("the ESP32-S3 has 4 PCNT units")
+        if not isinstance(src, Pin):
+            raise TypeError("src is a Pin")
+        if filter_ns * 80 // 1000 > 1023:
+            raise ValueError("the filter ends at 12.8 us")
+        self.count = 0
+
+    def value(self, *to):
+        before = self.count
+        if to:
+            self.count = to[0]
+        return before
+
+
+class RTC:
+    set_to = None
+
+    def datetime(self, *to):
+        if to:
+            if len(to[0]) != 8:
+                raise TypeError("8 fields")
+            RTC.set_to = to[0]
+        return RTC.set_to

@@ -1,0 +1,44 @@
+"""MicroPython with the reference board's fake chip beneath it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from flagfall_host.flashing.board_folder import read_board
+
+TESTS = Path(__file__).parents[1]
+ROOT = TESTS.parent
+FAKES = Path(__file__).parent / "fake_esp32s3"
+MICROPYTHON = Path(sys.executable).with_name("micropython")
+
+
+def environment(folder: Path, places: list[Path]) -> dict[str, str]:
+    """The environment: modules from `places` and the fakes, flash files in `folder`."""
+    rows = [[p.label, p.type, p.subtype, p.size] for p in read_board("esp32s3_taxi").partitions]
+    flash = folder / "partitions.json"
+    flash.write_text(json.dumps([r for r in rows if r[0] in ("journal", "trips", "config")]))
+    path = [str(FAKES), ".frozen", *map(str, places), str(ROOT / "boards" / "bench")]
+    return {**os.environ, "MICROPYPATH": ":".join(path), "FLAGFALL_FAKE_FLASH": str(flash)}
+
+
+def run_checks(script: Path, folder: Path) -> str:
+    """Run the test functions of `script` in MicroPython and return what it printed."""
+    places = [
+        ROOT / "boards" / "esp32s3_taxi",
+        ROOT / "firmware",
+        ROOT / "firmware" / "lib",
+        TESTS,
+    ]
+    run = subprocess.run(
+        [MICROPYTHON, "-X", "heapsize=8M", TESTS / "run_on_micropython.py", script],
+        env=environment(folder, places),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+        check=False,
+    )
+    return run.stdout.decode("utf-8", "replace")
