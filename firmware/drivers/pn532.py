@@ -59,6 +59,7 @@ _PAUSE_MS = const(15)  # between polls
 _DRAIN_READS = const(8)
 _READ = const(277)  # bytes: the longest frame with its preamble and postamble
 _READ_ACK = const(7)
+_BARE = const(3)  # bytes of a response that is only a status: TFI, code, status
 _NOISE_MAX = const(1200)  # bytes without a frame that fits, then the line is given up
 _TRIES = const(3)  # sendings of one command, and of NACK for one answer
 
@@ -82,6 +83,7 @@ class PN532:
         self._bus = bus
         self._decoder = frames.Decoder(postamble=True)
         self._damage = False  # something that was no frame came since the last ACK or NACK
+        self._stale = False  # a good frame came, but of an earlier command
         self._last = b""  # the last response, to know a stale one after NACK
         self._target = 0  # Tg of the activated card, 0 for none
         self._types = (0, 3) if type_b else (0,)
@@ -229,11 +231,15 @@ class PN532:
             taken, answer = await self._wait(code, _ACK_MS, True)
             if answer is None and not taken and not repeatable:
                 # Not one byte came. Either the chip never took the command, or its ACK and
-                # answer are lost: NACK makes it repeat its last response, old or new.
+                # answer are lost: NACK makes it repeat its last response, old or new. Only an
+                # old one proves that the command may be sent again; a bare status does not,
+                # since the parts of a chain are all answered by the same.
                 await self._send(frames.NACK)
                 taken, answer = await self._wait(code, _ACK_MS, False)
-                if answer == self._last:
-                    taken, answer = False, None
+                if answer is None:
+                    taken = not self._stale
+                elif answer == self._last:
+                    taken, answer = len(answer) <= _BARE, None
             if answer is None and taken:
                 answer = await self._answer(code, timeout_ms)
             if answer is not None:
@@ -277,7 +283,7 @@ class PN532:
         start = self._ticks_ms()
         acked = False
         held = None
-        stale = False  # a good frame came, but of an earlier command
+        self._stale = False
         seen = self._decoder.pending or self._damage
         left = _NOISE_MAX
         while True:
@@ -298,7 +304,7 @@ class PN532:
                     if payload[:2] == bytes((frames.TO_HOST, code)):
                         held = payload
                     else:
-                        stale = True
+                        self._stale = True
             if acked or (held is not None and not for_ack):
                 return True, held
             # Zeros are preambles and postambles; anything else was a frame once.
@@ -306,7 +312,7 @@ class PN532:
                 seen = True
             left -= len(chunk)
             if not chunk or left < 0 or self._since(start) > timeout_ms:
-                return seen and not stale, held
+                return seen and not self._stale, held
 
     async def _abort(self):
         """A host's ACK makes the chip drop what it does (UM 6.2.1.3)."""
