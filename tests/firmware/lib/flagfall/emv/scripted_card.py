@@ -172,7 +172,8 @@ class Card:
             ("9F4B",),
             ("9F74",),
         ]
-        self.replace = {}  # tag as text -> value, after signing; None: leave it out
+        self.personalised = {}  # tag as text -> value, before signing
+        self.replace = {}  # the same after signing; None: leave it out
         self.gpo_replace = {}
         self.ctq = b"\x00\x00"
         self.last_extra = b""
@@ -263,6 +264,7 @@ class Card:
             "9F47": b"\x03",
             "9F74": b"ECC001",
         }
+        objects.update(self.personalised)
         objects["90"], objects["92"] = issuer_certificate(**self.issuer)
         static = b""
         for tag in self.layout[0]:

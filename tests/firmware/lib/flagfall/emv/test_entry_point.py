@@ -192,7 +192,7 @@ def test_afl():
         "09010100",  # low bits
         "08000100",  # record 0
         "08020100",  # backwards
-        "08010103",  # more signed than named
+        "08010102",  # more signed than named
         "0801FF00",
         "08012000" + "10010100",
     ):

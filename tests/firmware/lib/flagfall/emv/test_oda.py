@@ -92,6 +92,18 @@ def test_every_changed_byte_is_noticed():
     raises(OdaError, oda_rsa.issuer_key, ca, bytes(176), H(c["92"]), H(c["9F32"]))
 
 
+def test_recovered_frame():
+    key = sc.ISSUER
+    for first, last, good in ((0x6A, 0xBC, True), (0x6A, 0xBD, False), (0x6B, 0xBC, False)):
+        x = bytes((first,)) + bytes(key.size - 2) + bytes((last,))
+        signed = pow(int.from_bytes(x, "big"), key.d, key.n).to_bytes(key.size, "big")
+        if good:
+            assert oda_rsa.recover(signed, key.modulus, b"\x03", "fdda") == x
+        else:
+            raises(OdaError, oda_rsa.recover, signed, key.modulus, b"\x03", "fdda")
+    raises(OdaError, oda_rsa.recover, signed, key.modulus, b"\x05", "fdda")
+
+
 def test_static_data_are_bound_to_the_certificate():
     v, issuer, _, static = opened()
     c = v["icc_certificate"]

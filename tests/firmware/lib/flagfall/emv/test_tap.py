@@ -112,6 +112,31 @@ def test_stops_before_the_debit():
     stops(oc.OTHER_INTERFACE, "card-cert", ctq=b"\x10\x00", replace={"9F46": bytes(72)})
 
 
+def test_static_tag_list_must_be_82_even_if_signed_so():
+    stops(oc.DECLINED, "card-cert", personalised={"9F4A": b"\x83"})
+
+
+def test_signed_counter_is_the_one_sent():
+    stops(oc.DECLINED, "fdda", gpo_replace={"9F36": b"\x00\x63"})
+
+
+def early_9f69(records):
+    """9F69 in the record before the last, where it proves nothing about a debit."""
+    related = encode(0x9F69, bytes((1, 1, 2, 3, 4, 0, 0, 0)))
+    records[2] += related
+    records[-1] = encode(0x9F74, b"ECC001")
+
+
+def test_signature_must_be_of_the_version_that_9f69_names():
+    stops(oc.DECLINED, "fdda", version=0, change_records=early_9f69)
+
+
+def test_tc_that_was_not_allowed():
+    tc = bytes.fromhex("0701010390000001")
+    afl = {"9F10": tc, "94": bytes((0x10, 1, 4, 1))}
+    stops(oc.END, "protocol", amount=50001, balance=90000, gpo_replace=afl)
+
+
 def test_valid_to_the_last_day():
     check(sc.tap(sc.Card(expiry="261124", track2_expiry="2611")), oc.APPROVED, "approved")
     check(sc.tap(sc.Card(issuer={"expiry": "1126"})), oc.APPROVED, "approved")

@@ -309,6 +309,22 @@ def test_different_amount_on_the_re_tap():
         assert code(second) == (oc.APPROVED, "resolved") and second.outcome.amount == 2160
 
 
+def test_9f69_that_came_before_the_debit_is_no_proof_of_it():
+    def early(records):
+        records[2] += records[-1][9:]  # 9F69, behind 9F74
+        records[-1] = records[-1][:9]
+
+    card = sc.Card(change_records=early)
+    assert code(sc.tap(card, amount=100)) == (oc.APPROVED, "approved")  # leaves a backup behind
+    card.leave_at = (LAST, "request")
+    tx = sc.tap(card, un=b"\x05\x05\x05\x05")
+    assert code(tx) == (oc.TORN, "torn") and tx.torn.verified
+    second = again(card, tx.torn)
+    assert code(second) == (oc.APPROVED, "approved")
+    assert second.torn_results == [(tx.torn, recovery.NOT_DEBITED)]
+    assert card.balance == 50000 - 100 - 2160
+
+
 def test_signature_in_the_last_record():
     layout = sc.Card().layout
     late = [layout[0], layout[1], ("9F74",), ("9F4B",)]
