@@ -50,6 +50,7 @@ _MESSAGES = {
     "other-interface": "Card cannot pay by tap. Take another way to pay.",
     "pin": "Card asks for a PIN. Take another way to pay.",
     "expired": "Card has expired. Take another card or cash.",
+    "too-early": "Card is not valid yet. Take another card or cash.",
     "denied": "Card is on the deny list. Take another card or cash.",
     "pan": "Card data contradict each other. Take another card or cash.",
     "counter": "Card has no valid counter. Take another card or cash.",

@@ -238,17 +238,17 @@ class Purchase:
             if not same:
                 raise Stop(DECLINED, "pan")
         self._take_psn()
-        for tag, too_early in ((0x5F24, False), (0x5F25, True)):
-            value = data.get(tag)
-            if value is None:
-                continue
-            try:
-                months, day = bcd.yymmdd(value)
-            except ValueError:
-                raise Stop(END, "malformed") from None
-            today = (self._months, self._day)
-            if too_early and (months, day) > today or not too_early and (months, day) < today:
-                raise Stop(DECLINED, "expired")
+        today = (self._months, self._day)
+        if 0x5F24 in data and self._date(0x5F24) < today:
+            raise Stop(DECLINED, "expired")
+        if 0x5F25 in data and self._date(0x5F25) > today:
+            raise Stop(DECLINED, "too-early")
+
+    def _date(self, tag):
+        try:
+            return bcd.yymmdd(self.data[tag])
+        except ValueError:
+            raise Stop(END, "malformed") from None
 
     def work(self):
         """Do one piece of arithmetic that is ready; True if there may be more.

@@ -94,6 +94,11 @@ def test_no_pan_in_what_may_be_shown():
 def test_stops_before_the_debit():
     stops(oc.DECLINED, "expired", track2_expiry="2610")
     stops(oc.DECLINED, "expired", expiry="261123")
+    begins = [("5F24", "5F25", "5A", "9F08", "9F4A", "8F", "9F32", "90", "92")]
+    begins += sc.Card().layout[1:]
+    early = {"5F25": bytes.fromhex("261125")}
+    stops(oc.DECLINED, "too-early", layout=begins, personalised=early)
+    stops(oc.END, "malformed", expiry="401331")
     stops(oc.DECLINED, "pan", replace={"5A": bytes.fromhex("6210948000000111")})
     stops(oc.DECLINED, "denied", sc.terminal(denied=lambda pan: pan == sc.PAN))
     stops(oc.DECLINED, "no-oda", aip=bytes.fromhex("5C00"))
@@ -139,6 +144,9 @@ def test_tc_that_was_not_allowed():
 
 def test_valid_to_the_last_day():
     check(sc.tap(sc.Card(expiry="261124", track2_expiry="2611")), oc.APPROVED, "approved")
+    begins = [("5F24", "5F25", "5A", "9F08", "9F4A", "8F", "9F32", "90", "92")]
+    card = sc.Card(layout=begins + sc.Card().layout[1:], personalised={"5F25": sc.DATE})
+    check(sc.tap(card), oc.APPROVED, "approved")
     check(sc.tap(sc.Card(issuer={"expiry": "1126"})), oc.APPROVED, "approved")
     check(sc.tap(sc.Card(certificate={"expiry": "1126"})), oc.APPROVED, "approved")
 
