@@ -1,6 +1,5 @@
 """Fixtures of the ledger's tests: each test runs on SQLite and on PostgreSQL."""
 
-import itertools
 import sys
 from pathlib import Path
 
@@ -11,8 +10,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from flagfall_host.ledger import Ledger
 from postgresql_server import PostgresServer
 from recorded_unit import RecordedUnit
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +23,7 @@ def place(request, tmp_path):
     """Where a new ledger may be: a path or a URL."""
     if request.param == "sqlite":
         return str(tmp_path / "ledger.sqlite")
-    return request.getfixturevalue("postgres").new_database(f"ledger_{next(_numbers)}")
+    return request.getfixturevalue("postgres").empty_database()
 
 
 @pytest.fixture

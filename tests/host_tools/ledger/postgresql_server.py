@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psycopg
+
 _STOP_S = 30
 
 
@@ -39,10 +41,13 @@ class PostgresServer:
         self._run("pg_ctl", "-D", self._folder / "data", "-m", "immediate", "-w", "stop")
         shutil.rmtree(self._folder)
 
-    def new_database(self, name):
-        """Make a database and return its URL."""
-        self._run("createdb", "-h", self._folder, name)
-        return f"postgresql://{self._user}@/{name}?host={self._folder}"
+    def empty_database(self):
+        """The URL of a database without any table; the one before it is no more."""
+        parameters = {"host": str(self._folder), "user": self._user}
+        with psycopg.connect(dbname="postgres", autocommit=True, **parameters) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        return f"postgresql://{self._user}@/postgres?host={self._folder}"
 
     def crash(self):
         """Stop as a crash would and start again."""

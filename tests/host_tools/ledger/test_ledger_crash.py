@@ -110,7 +110,7 @@ def test_a_full_disk_changes_nothing(tmp_path):
 
 
 def test_a_server_that_crashes_keeps_what_it_has_confirmed(postgres):
-    place = postgres.new_database("crashing")
+    place = postgres.empty_database()
     unit = RecordedUnit()
     a_day(unit, 10)
     ledger = Ledger.open(place)
