@@ -82,6 +82,7 @@ class Life:
         self.serial = 0
         self.fulls = 0
         self.cuts = 0
+        self.fails_at = -1  # step before which one more sector fails
 
     def mount(self):
         self.journal = self._class(self.flash, KEY)
@@ -112,6 +113,10 @@ class Life:
                 while self._next < len(self._steps):
                     step = self._steps[self._next]
                     self._next += 1
+                    if self._next == self.fails_at:
+                        self.flash.silent_program.add(self.serial % self.flash.blocks)
+                    if self._faulty and step[0] != "append":
+                        self.flash.wrong_read_after(self.serial % 7)
                     self.do(step)
                 break
             except PowerCut:
@@ -222,9 +227,9 @@ class Life:
             if record.__class__ is Damage:
                 raise Violation("%r" % record)
             if before is not None and record.seq > self.booked:
-                if record.seq != before.seq + 1:
+                if record.seq != max(before.seq, self.booked) + 1:
                     raise Violation("seq %d after %d" % (record.seq, before.seq))
-                if record.link != before.mac[:4]:
+                if record.seq == before.seq + 1 and record.link != before.mac[:4]:
                     raise Violation("seq %d is not chained" % record.seq)
                 if record.epoch < before.epoch:
                     raise Violation("epoch goes back at seq %d" % record.seq)
@@ -250,7 +255,7 @@ class Life:
             if not self.append(schema.EVENT, self.body(30)):
                 raise Violation("full although all is booked")
         self.check()
-        if self.journal.erases_on_append:
+        if self.journal.erases_on_append and not self._faulty:
             raise Violation("an erase on append although idle ran")
 
 
@@ -326,6 +331,29 @@ def operations(seed, sectors, count, journal_class=Journal):
     life = Life(steps_of(seed, count), flash, journal_class)
     life.live()
     return flash.programs + flash.erases
+
+
+def faulty_life(seed, journal_class=Journal, cuts=()):
+    # A life on a flash of 10 sectors of which up to three fail, each in its own way.
+    dice = Dice(seed)
+    flash = NorFlash(10 * BLOCK, None, seed)
+    for _ in range(1 + dice.roll(3)):
+        block = dice.roll(10)
+        kind = dice.roll(5)
+        if kind == 4:
+            for _ in range(1 + dice.roll(3)):
+                flash.stick(block * BLOCK + dice.roll(BLOCK), 1 << dice.roll(8), dice.roll(256))
+        else:
+            kinds = (flash.bad_program, flash.bad_erase, flash.silent_program, flash.silent_erase)
+            kinds[kind].add(block)
+    # From some point of the life on, another sector takes no more programs.
+    life = Life(steps_of(seed, 150), flash, journal_class, True)
+    life.fails_at = dice.roll(150)
+    try:
+        life.live(cuts)
+    except (Violation, NorViolation) as e:
+        raise Violation("faulty life %d, cuts %r: %s" % (seed, cuts, e)) from e
+    return life
 
 
 def depth_1(seed, sectors, count, every=1, letters="btgh", journal_class=Journal, keep=True):

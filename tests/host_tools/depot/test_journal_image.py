@@ -315,7 +315,7 @@ def test_sealed_data_that_does_not_open():
         with pytest.raises(SealedDataError, match="malformed"):
             data.open(payment.epoch, bad)
     with pytest.raises(SealedDataError, match="no KEY record"):
-        data.open(9, sealed)
+        data.open(0, sealed)
     stranger = SealedData(rsa.generate_private_key(65537, 2048))
     stranger.learn(image.records)
     with pytest.raises(SealedDataError, match="sealed to fleet key"):

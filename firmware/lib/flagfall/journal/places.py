@@ -9,6 +9,7 @@ from .record import seq_at
 from .sector import BLANK, DAMAGED, GOOD, HEADER, read_header, walk
 
 NONE = -1  # no such place
+_ANY = 1 << 29  # more than there are generations
 _BLANKS = 4  # so many blank places in a row were never written
 
 
@@ -30,20 +31,6 @@ class Places:
         """Read the sector into the shared buffer; return the offsets of its good records."""
         self._medium.read(place, 0, self._buf)
         return walk(self._buf, self._key, self._medium, place)
-
-    def first_seq(self, place):
-        """The first seq of a sector; that of its first good record if its header is damaged.
-
-        0 if it cannot be told: the sector is blank, retired, or holds nothing that reads.
-        """
-        header = self.header(place)
-        if header.state == GOOD:
-            return header.first_seq
-        if header.state == DAMAGED:
-            found = self.walk(place)
-            if found:
-                return seq_at(self._buf, found[0])
-        return 0
 
     def newest(self):
         """The place of the newest sector, or NONE if no place holds a record or a good header."""
@@ -124,21 +111,22 @@ class Places:
                     best, last = place, seq_at(self._buf, found[-1])
         return best
 
-    def distance(self, seq, newest):
+    def distance(self, seq, newest, generation, retired):
         """How many places before `newest` the sector stands that holds `seq`, or would.
 
         That is the last sector whose first seq is not above `seq`. If all first seqs that can be
-        read are above it: the furthest place that may hold it.
+        read are above it: the furthest place that may hold it. `generation` and `retired` are
+        those of the newest sector.
         """
         # More blanks in a row than failed sectors were ever counted were never written.
-        limit = _BLANKS + self.header(newest).retired
+        limit = _BLANKS + retired
         low, high = -1, self.count  # by position: 0 is the place after the newest
         while high - low > 1:
             middle = (low + high) // 2
             probe, blanks, older = middle, 0, False
             while probe < high:
                 place = (newest + 1 + probe) % self.count
-                first = self.first_seq(place)
+                first = self._first_seq(place, generation - (self.count - 1 - probe), retired)
                 if first:
                     older = first <= seq
                     break
@@ -155,11 +143,35 @@ class Places:
             low = self._before_first(newest)
         return self.count - 1 - low
 
+    def _first_seq(self, place, generation, retired):
+        """The first seq of a sector whose generation should be about this; 0 if it tells none.
+
+        A sector of a round before stands where one failed to erase. Its header is sound, but
+        tells nothing about what is around it.
+        """
+        header = self.header(place)
+        if header.state == GOOD:
+            near = generation <= header.generation <= generation + retired
+            return header.first_seq if near else 0
+        if header.state == DAMAGED:
+            found = self.walk(place)
+            if found:
+                return seq_at(self._buf, found[0])
+        return 0
+
+    def stepped_over(self, newest, generation):
+        """How many places of the last round were stepped over because they failed."""
+        for distance in range(self.count - 1, 0, -1):
+            header = self.header((newest - distance) % self.count)
+            if header.state == GOOD and generation - distance <= header.generation < generation:
+                return distance - (generation - header.generation)
+        return 0
+
     def _before_first(self, newest):
         """The position from which on places may hold what is older than all that can be read."""
         position = 0
         while position < self.count - 1:
-            if self.first_seq((newest + 1 + position) % self.count):
+            if self._first_seq((newest + 1 + position) % self.count, 1, _ANY):
                 break
             position += 1
         while position and self.header((newest + position) % self.count).state == DAMAGED:

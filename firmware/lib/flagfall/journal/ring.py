@@ -14,13 +14,12 @@ from .record import (
     JournalError,
     Record,
     build,
-    epoch_at,
     length_at,
-    mac_good,
     seq_at,
     slot_bytes,
 )
-from .sector import DAMAGED, GOOD, HEADER, RETIRED, UNTOLD, build_header, tail
+from .recovery import Start
+from .sector import GOOD, HEADER, RETIRED, build_header
 
 try:
     from micropython import const
@@ -32,6 +31,7 @@ except ImportError:  # CPython
 
 _ROOM = const(4064)  # bytes of a sector that take records
 _REMAINS = const(256)  # bytes of a damaged record that are shown
+_BAD = const(16)  # failing places that are remembered until idle marks them
 _ATTEMPTS = const(4)  # programs that may fail, one after the other, before append gives up
 
 
@@ -75,6 +75,8 @@ class Journal:
         self._live = 0  # places from the oldest that must stay to the newest
         self._skip = 0  # places after the newest that failed
         self._ready = NONE  # a place erased and not yet opened
+        self._moving = NONE  # a failing sector whose live records have not all moved on
+        self._bad = []  # places that failed and are to be marked
         self._newest = {}  # type: (place, offset, seq) of its newest record
         self._key_body = None  # of this epoch's KEY record
         self._key_here = False  # whether it stands in the newest sector
@@ -84,125 +86,45 @@ class Journal:
     def mount(self, first_epoch):
         """Find the newest record; return the new epoch, `first_epoch` on a blank partition.
 
-        Changes nothing in flash. Whatever the partition holds is taken for what it is: remains
-        of a record that was being programmed are left behind, rubbish is room. Raises FlashError
-        if the flash does not answer.
+        Changes nothing in flash and takes any content. Raises FlashError if the flash does not
+        answer.
         """
         self._forget()
-        place = self._places.newest()
-        if place == NONE:
-            self.epoch = first_epoch
-            return first_epoch
-        self._place = place
-        header = self._places.header(place)
-        self._generation = header.generation
-        self.retired = header.retired
-        seen = header.epoch
-        last = header.first_seq - 1 if header.state == GOOD else 0
-        back = 0
-        found = self._places.walk(place)
-        self._offset = tail(self._sector)
-        if found:
-            # The last slot of a record reads FF if nothing but FF bytes of its CRC stand there.
-            n = length_at(self._sector, found[-1], SECTOR)
-            self._offset = max(self._offset, found[-1] + slot_bytes(n - 36))
-        if header.state != GOOD:
-            self._offset = SECTOR  # readable, but nothing more is put there
-            self._generation = self._generation_near(place)
-        seen = max(seen, self._torn_epoch(found, seen))
-        if self._keep:
-            acked = self._acked_in(found)
-            if header.acked != UNTOLD:
-                acked = max(acked, header.acked)
-        # The newest sector may hold no record yet: then the link is in the one before it.
-        while not found and back < min(3, self.sectors - 1):
-            back += 1
-            found = self._places.walk((place - back) % self.sectors)
-        if found:
-            offset = found[-1]
-            seq = seq_at(self._sector, offset)
-            seen = max(seen, epoch_at(self._sector, offset))
-            if seq >= last:
-                last = seq
-                n = length_at(self._sector, offset, SECTOR)
-                self._link = bytes(self._sector[offset + n - 16 : offset + n - 12])
-            for offset in found:
-                at = ((place - back) % self.sectors, offset, seq_at(self._sector, offset))
-                self._newest[self._sector[offset + 1]] = at
-        self.last_seq = max(last, 0)
-        self.epoch = seen + 1 if seen else first_epoch
-        if self._keep:
-            if header.acked == UNTOLD and not acked:
-                acked = self._acked_before()
-            self.acked_seq = min(acked, self.last_seq)
+        start = Start(self._places, self._sector, self._key, self._keep)
+        self._place = start.place
+        self._offset = start.offset
+        self._generation = start.generation
+        self.retired = start.retired
+        self.last_seq = start.last_seq
+        self.acked_seq = start.acked
+        self._link = start.link
+        self._newest = start.newest
+        self._moving = start.moving
+        self.epoch = start.epoch + 1 if start.epoch else first_epoch
+        self._recount()
         self._measure()
         return self.epoch
 
-    def _generation_near(self, place):
-        """A generation for a sector whose header is damaged: that of the nearest before it."""
-        for back in range(1, self.sectors):
-            header = self._places.header((place - back) % self.sectors)
-            if header.state == GOOD:
-                return header.generation + back
-        return 1
-
-    def _torn_epoch(self, found, last):
-        """The epoch of a record that was being programmed at the tail; 0 if it cannot be told."""
-        buf = self._sector
-        offset = HEADER
-        if found:
-            offset = found[-1]
-            last = epoch_at(buf, offset)
-            offset += slot_bytes(length_at(buf, offset, SECTOR) - 36)
-        if offset < SECTOR and last and buf[offset] == 0xA7:
-            epoch = epoch_at(buf, offset)
-            if last < epoch <= last + 16:
-                return epoch
-        return 0
-
-    def _acked_in(self, found):
-        """What the ACK records among `found` in the sector buffer cover."""
-        acked = 0
-        for offset in found:
-            if self._sector[offset + 1] == schema.ACK:
-                acked = max(acked, self._upto(offset))
-        return acked
-
-    def _acked_before(self):
-        """What the newest receipt covers, where the newest sector does not tell."""
-        for back in range(1, self.sectors):
-            place = (self._place - back) % self.sectors
-            header = self._places.header(place)
-            if header.state in (GOOD, DAMAGED):
-                acked = self._acked_in(self._places.walk(place))
-                if header.acked != UNTOLD:
-                    return max(acked, header.acked)
-                if acked:
-                    return acked
-            elif header.state != RETIRED:
-                break
-        return 0
-
-    def _upto(self, offset):
-        """The seq that the ACK record at `offset` covers; 0 if it is not one of ours."""
-        n = length_at(self._sector, offset, SECTOR)
-        raw = memoryview(self._sector)[offset : offset + n]
-        if not mac_good(self._key, raw):
-            return 0
-        try:
-            upto = schema.unpack(schema.ACK, raw[20 : n - 16])["upto_seq"]
-        except schema.SchemaError:
-            return 0
-        return upto if upto < seq_at(raw, 0) else 0
+    def _recount(self):
+        """Count the places that the last round stepped over."""
+        if self.retired and self._place != NONE:
+            self.retired = self._places.stepped_over(self._place, self._generation)
 
     def _measure(self):
         """Count the places that must stay: `_live`."""
         if self._place == NONE:
             self._live = 0
         elif self._keep:
-            self._live = 1 + self._places.distance(self.acked_seq + 1, self._place)
+            self._live = 1 + self._distance(self.acked_seq + 1)
         else:
             self._live = 1
+
+    def _distance(self, seq):
+        """How many places before the newest the sector stands from which `seq` is to be read."""
+        distance = self._places.distance(seq, self._place, self._generation, self.retired)
+        if self._moving != NONE:
+            distance = max(distance, (self._place - self._moving) % self.sectors)
+        return distance
 
     # Append.
 
@@ -238,33 +160,86 @@ class Journal:
         return max(0, self.sectors - self._live - max(self.retired, self._skip))
 
     def _open(self):
-        """Open the next sector that works."""
+        """Open the next sector that works; with it goes what is live in a failing one."""
         for _ in range(_ATTEMPTS):
             place = self._prepare(True)
+            moving = self._moving
+            first = self._first_to_move() if moving != NONE else 0
             build_header(
                 self._head,
                 self._generation + 1,
-                self.last_seq + 1,
+                first or self.last_seq + 1,
                 self.epoch,
                 self.acked_seq,
-                self.retired,
+                self.retired + self._skip,
+                bool(first),
             )
             self._ready = NONE
-            if self.medium.program(place, 0, self._head):
-                self._live = self._live + 1 + self._skip if self._keep else 1
-                self._skip = 0
-                self._place = place
-                self._generation += 1
-                self._offset = HEADER
-                self._key_here = False
-                return
-            self._fail()
-        raise JournalError("no sector after %d takes a header" % self._place)
+            if not self.medium.program(place, 0, self._head):
+                self._fail(place)
+                continue
+            self._live = self._live + 1 + self._skip if self._keep else 1
+            self.retired += self._skip
+            self._skip = 0
+            self._place = place
+            self._generation += 1
+            self._recount()
+            self._offset = HEADER
+            self._key_here = False
+            if place in self._bad:
+                self._bad.remove(place)  # it works after all, and may hold live records now
+            if first and not self._move(moving, first):
+                self._failed(place)
+                self._offset = SECTOR
+                continue
+            self._moving = NONE
+            if moving != NONE:
+                self._failed(moving)
+                self._measure()
+            return
+        raise JournalError("no sector after %d takes records" % self._place)
 
-    def _fail(self):
+    def _first_to_move(self):
+        """The first live seq in the failing sector; 0 if it holds none."""
+        for _, seq in self._index(self._moving):
+            if seq > self.acked_seq:
+                return seq if self._keep else 0
+        return 0
+
+    def _move(self, source, first):
+        """Copy the records of `source` from `first` on to the newest sector; True if all went."""
+        for offset, seq in self._index(source):
+            raw = self._read_record(source, offset, seq) if seq >= first else None
+            if raw is None:
+                continue
+            size = slot_bytes(len(raw) - 36)
+            record = memoryview(self._record)[:size]
+            record[: len(raw)] = raw
+            for i in range(len(raw), size):
+                record[i] = 0xFF
+            if self._offset + size > SECTOR:
+                return False
+            at = self._offset
+            self._offset += size
+            if not self.medium.program(self._place, at, record):
+                return False
+            if self._newest.get(raw[1], (0, 0, 0))[2] <= seq:
+                self._newest[raw[1]] = (self._place, at, seq)
+        return True
+
+    def _leave(self):
+        """The newest sector fails: nothing more goes there, and what is live in it will move."""
+        self._moving = self._place
+        self._offset = SECTOR
+
+    def _failed(self, place):
+        if place not in self._bad and len(self._bad) < _BAD:
+            self._bad.append(place)
+
+    def _fail(self, place):
         """The place that was next does not work: step over it."""
+        self._failed(place)
         self._skip += 1
-        self.retired += 1
         self._ready = NONE
 
     def _prepare(self, on_append):
@@ -283,7 +258,7 @@ class Journal:
             if self.medium.erase(place) or self.medium.erase(place):
                 self._ready = place
                 return place
-            self._fail()
+            self._fail(place)
         if on_append:
             self.drops += 1
             raise JournalFull("the journal is full: pull it and hand back the receipt")
@@ -292,15 +267,18 @@ class Journal:
     def _write(self, type, body, time):
         """Program the record at the tail, verified. The caller has made room."""
         seq = self.last_seq + 1
-        size = build(self._record, self._key, type, seq, self.epoch, time, self._link, body)
-        record = memoryview(self._record)[:size]
-        for _ in range(_ATTEMPTS):
-            if self._offset + size > SECTOR:
+        for attempt in range(2 * _ATTEMPTS):
+            if self._offset + slot_bytes(len(body)) > SECTOR:
                 self._open()
+            # Built anew each time: opening a sector may use the buffer to move records.
+            size = build(self._record, self._key, type, seq, self.epoch, time, self._link, body)
+            record = memoryview(self._record)[:size]
             offset = self._offset
             self._offset += size
             if self.medium.program(self._place, offset, record):
                 break
+            if attempt % 2:
+                self._leave()
         else:
             raise JournalError("flash sector %d does not take records" % self._place)
         self.last_seq = seq
@@ -314,13 +292,25 @@ class Journal:
     def idle(self):
         """Erase the next sector ahead of time. Returns True if it erased (40 ms on a chip).
 
-        Call it when the vehicle stands and nobody waits, and once after `mount`.
+        Call it when the vehicle stands and nobody waits, and once after `mount`. It also marks
+        sectors that failed, so that they are not tried again.
         """
+        if self._bad and self._moving == NONE:
+            self._retire(self._bad.pop())
+            return True
         if self._ready != NONE:
             return False
         before = self.medium.erases
         self._prepare(False)
         return self.medium.erases != before
+
+    def _retire(self, place):
+        """Mark a sector that holds nothing live as failing, as well as it still can be."""
+        if place == self._place:
+            return
+        if self.medium.erase(place):
+            build_header(self._head, 0, 0, self.epoch, 0, self.retired, False, True)
+            self.medium.program(place, 0, self._head)
 
     # Read.
 
@@ -333,7 +323,7 @@ class Journal:
         expected = max(from_seq, 1)
         if self._place == NONE or expected > self.last_seq:
             return
-        place = (self._place - self._places.distance(expected, self._place)) % self.sectors
+        place = (self._place - self._distance(expected)) % self.sectors
         remains = (place, HEADER)
         while True:
             growing = place == self._place
@@ -361,11 +351,13 @@ class Journal:
             yield damage
 
     def _limit(self, place):
-        """The first seq of the sector after `place`; 0 for the newest."""
+        """The first seq of the sector opened after `place`; 0 if that is not told."""
         if place == self._place:
             return 0
+        generation = self._places.header(place).generation
         header = self._places.header((place + 1) % self.sectors)
-        return header.first_seq if header.state == GOOD else 0
+        next_one = header.state == GOOD and header.generation == generation + 1
+        return header.first_seq if next_one and not header.moved else 0
 
     def _index(self, place):
         return [(offset, seq_at(self._sector, offset)) for offset in self._places.walk(place)]
@@ -429,7 +421,7 @@ class Journal:
         if seq <= self.acked_seq:
             return 0
         before = self._live
-        live = 1 + self._places.distance(seq + 1, self._place)
+        live = 1 + self._distance(seq + 1)
         body = schema.pack(schema.ACK, epoch=epoch, upto_seq=seq, link=link)
         if self._free_sectors() < 2:
             # A receipt that frees nothing must not eat the last room: a later one tells it too.

@@ -26,6 +26,7 @@ GOOD = const(1)
 DAMAGED = const(2)  # neither: rotten, or being opened or erased when the power went
 RETIRED = const(3)  # failed once, not to be used again
 
+_TRIES = const(4)  # reads of what does not check
 _MAGIC = b"FFJ"
 _NORMAL = const(0xFF)
 _MOVED = const(0x4D)  # "M": begins with records moved out of a failing sector
@@ -103,18 +104,28 @@ def walk(buf, key, medium=None, place=0):
     MAC, so that bytes inside the body of a damaged record are not taken for one (`key` None
     skips that). Of two records with the same seq the later counts: the earlier was being
     programmed when the power went. One with a lower seq than those before it is a stray and does
-    not count. With `medium`, what does not check is read once more.
+    not count. With `medium`, what does not check is read again until two reads agree.
     """
+    found, bad = _walk(buf, key)
+    tries = _TRIES if medium else 0
+    while bad and tries:
+        tries -= 1
+        medium.read(place, bad, memoryview(buf)[bad:SECTOR])
+        before = found
+        found, bad = _walk(buf, key)
+        if found == before:
+            break
+    return found
+
+
+def _walk(buf, key):
+    """The offsets of the records, and that of the first slot that holds anything else or 0."""
     found = []
     offset = HEADER
+    bad = 0
     lost = False  # whether the slot before was not the end of a record
-    again = 4 if medium else 0  # re-reads left
     while offset < SECTOR:
         n = length_at(buf, offset, SECTOR)
-        if not n and not lost and again and not blank_slot(buf, offset):
-            again -= 1
-            medium.read(place, offset, memoryview(buf)[offset:SECTOR])
-            n = length_at(buf, offset, SECTOR)
         if n and (not lost or key is None or mac_good(key, memoryview(buf)[offset : offset + n])):
             seq = seq_at(buf, offset)
             if not found or seq > seq_at(buf, found[-1]):
@@ -124,6 +135,8 @@ def walk(buf, key, medium=None, place=0):
             offset += (n + SLOT - 1) // SLOT * SLOT
             lost = False
         else:
+            if not bad and not blank_slot(buf, offset):
+                bad = offset
             offset += SLOT
             lost = True
-    return found
+    return found, bad

@@ -4,7 +4,7 @@
 from flagfall.journal import schema
 from flagfall.journal.ring import Journal
 from nor_flash import BLOCK, NorFlash
-from power_cuts import depth_1, depth_2, lived, parse, random_cuts, written
+from power_cuts import depth_1, depth_2, faulty_life, lived, parse, random_cuts, written
 
 
 def test_every_operation_in_every_mode():
@@ -57,3 +57,12 @@ def test_checkpoint_ring_keeps_the_newest():
             journal.append(schema.CHECKPOINT, b"\1\2", 999)
             assert journal.newest(schema.CHECKPOINT).time == 999
             assert journal.erases_on_append == 0
+
+
+def test_sectors_that_fail():
+    # Dead, lying and stuck sectors, one more dying on the way, wrong reads, power cuts between.
+    retired = 0
+    for seed in range(1, 25):
+        retired += faulty_life(seed).journal.retired > 0
+        faulty_life(seed + 100, cuts=[(seed, "t"), (9, "g"), (seed % 7, "h")])
+    assert retired > 10

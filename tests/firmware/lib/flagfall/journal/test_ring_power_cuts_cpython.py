@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from power_cuts import depth_1, depth_2, random_cuts
+from power_cuts import depth_1, depth_2, faulty_life, random_cuts
 
 SOAK = bool(os.environ.get("FLAGFALL_SOAK"))
 
@@ -29,3 +29,13 @@ def test_depth_n():
     cuts = random_cuts(2, 50000 if SOAK else 500)
     print(f"{cuts} cuts in random lives")
     assert cuts > 1000
+
+
+@pytest.mark.timeout(36000 if SOAK else 180)
+def test_sectors_that_fail():
+    cuts = 0
+    for seed in range(1000, 31000 if SOAK else 1120):
+        places = [(seed * k % 31, "btgh"[seed * k % 4]) for k in range(1, seed % 6)]
+        cuts += faulty_life(seed, cuts=places).cuts
+    print(f"{cuts} cuts on flash with failing sectors")
+    assert cuts > 100
