@@ -94,6 +94,7 @@ class Purchase:
         self.verified = False
         self._cvm = b"\x1f\x00\x02"
         self._failure = None
+        self._related_came = False
         self.authentication = None
 
     # -- the answer to GPO ------------------------------------------------------------------
@@ -220,7 +221,10 @@ class Purchase:
     def take_record(self, body):
         """Take the body of the record that was asked for; the crypto is left for `work`."""
         sfi, _, signed = self.records[self.position]
+        came_before = 0x9F69 in self.data
         part = take(sfi, body, self.data)
+        if 0x9F69 in self.data and not came_before:
+            self._related_came = True
         self.position += 1
         if signed:
             self.static.append(part)
@@ -242,7 +246,7 @@ class Purchase:
         if 0x5F24 in data and self._date(0x5F24) < today:
             raise Stop(DECLINED, "expired")
         if 0x5F25 in data and self._date(0x5F25) > today:
-            raise Stop(DECLINED, "too-early")
+            raise Stop(DECLINED, "expired")  # not effective yet
 
     def _date(self, tag):
         try:
@@ -318,6 +322,22 @@ class Purchase:
         if self.terminal.balance_after_in_gpo:
             return balance + bcd.to_int(self.sent[0x9F02])
         return balance
+
+    def may_have_debited(self):
+        """True if an offline approval has shown its 9F69, which comes with the debit.
+
+        The AFL is not signed: one that was tampered with on the air could make us take the record
+        that debits for one of the middle.
+        """
+        return self.is_tc and self._related_came
+
+    def try_to_verify(self):
+        """Verify the fDDA if it can be done already; True if so. Raises nothing."""
+        try:
+            self.before_last()
+        except (Stop, TlvError):
+            return False
+        return self.verified
 
     def sealed(self):
         """(tag, value) in the order of docs/formats.md section 4, as far as they are known."""

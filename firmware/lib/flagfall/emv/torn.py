@@ -163,8 +163,8 @@ def make(purchase, now_s):
     context.balance_after_in_gpo = purchase.terminal.balance_after_in_gpo
     context.torn_at_s = now_s
     context.profile = purchase.profile
+    context.verified = purchase.try_to_verify()
     context.dynamic = purchase.authentication.dynamic
-    context.verified = purchase.verified
     pan, psn = purchase.pan, purchase.psn
     context.same_card = lambda other, number: other == pan and number == psn
     context.purchase = purchase

@@ -155,7 +155,6 @@ class Transaction:
         """Take the card's answer; return the next command, or None when `outcome` is there."""
         if self._state in (_NEW, _OVER):
             raise SequenceError("no answer is expected now")
-        answered_last = self._last_asked
         self._no_record = True
         try:
             if not 2 <= len(response) <= MAX_RESPONSE:
@@ -173,16 +172,16 @@ class Transaction:
                 return self._on_gpo(body, status)
             return self._on_record(body, status)
         except Stop as stop:
-            self._failed(stop.code, stop.reason, answered_last)
+            self._failed(stop.code, stop.reason)
         except TlvError:
-            self._failed(END, "malformed", answered_last)
+            self._failed(END, "malformed")
         return None
 
     def card_lost(self):
         """The reader says that the card has gone. Returns the Outcome."""
         if self._state == _OVER:
             return self.outcome
-        if self._state == _RECORD and self._last_asked and self._purchase.is_tc:
+        if self._state == _RECORD and self._debit_asked():
             self._tear("torn")
         elif self._state == _RECOVERY and self._recovery.proven is not None:
             self._resolve(self._recovery.proven, False)  # only the balance is missing
@@ -194,7 +193,7 @@ class Transaction:
 
     def two_cards(self):
         """The reader sees more than one card. Returns the Outcome."""
-        if self._state == _RECORD and self._last_asked:
+        if self._state == _RECORD and self._debit_asked():
             return self.card_lost()
         if self._state != _OVER:
             self._finish(TRY_AGAIN, "two-cards")
@@ -406,10 +405,16 @@ class Transaction:
 
     # -- the end ----------------------------------------------------------------------------
 
-    def _failed(self, code, reason, answered_last):
-        """A rule is broken. What that means depends on whether the card may have debited."""
+    def _debit_asked(self):
+        """True if the card may have debited: the command for that, or its trace, was seen."""
         purchase = self._purchase
-        if answered_last and purchase.is_tc:
+        if purchase is None or not purchase.is_tc:
+            return False
+        return self._last_asked or purchase.may_have_debited()
+
+    def _failed(self, code, reason):
+        """A rule is broken. What that means depends on whether the card may have debited."""
+        if self._debit_asked():
             if self._no_record:
                 # An error status, no record: nobody can say whether the card has debited.
                 self._tear("torn-last")

@@ -97,7 +97,7 @@ def test_stops_before_the_debit():
     begins = [("5F24", "5F25", "5A", "9F08", "9F4A", "8F", "9F32", "90", "92")]
     begins += sc.Card().layout[1:]
     early = {"5F25": bytes.fromhex("261125")}
-    stops(oc.DECLINED, "too-early", layout=begins, personalised=early)
+    stops(oc.DECLINED, "expired", layout=begins, personalised=early)
     stops(oc.END, "malformed", expiry="401331")
     stops(oc.DECLINED, "pan", replace={"5A": bytes.fromhex("6210948000000111")})
     stops(oc.DECLINED, "denied", sc.terminal(denied=lambda pan: pan == sc.PAN))
@@ -133,7 +133,18 @@ def early_9f69(records):
 
 
 def test_signature_must_be_of_the_version_that_9f69_names():
-    stops(oc.DECLINED, "fdda", version=0, change_records=early_9f69)
+    stops(oc.DISPUTED, "fdda", version=0, change_records=early_9f69)
+
+
+def test_longer_afl_made_on_the_air_does_not_hide_the_debit():
+    """The AFL is not signed. With one record more in it, the card debits "in the middle"."""
+    longer = {"94": bytes((0x10, 1, 5, 1))}
+    card = sc.Card(gpo_replace=longer)
+    tx = sc.tap(card)
+    check(tx, oc.TORN, "torn-last")
+    assert card.balance == 47840 and tx.torn.verified
+    card = sc.Card(gpo_replace=longer, leave_at=(7, "request"))
+    check(sc.tap(card), oc.TORN, "torn")
 
 
 def test_tc_that_was_not_allowed():
