@@ -70,7 +70,11 @@ class Board:
     async def start(self):
         """Bring up what takes a while. Raises BoardError."""
         self.random = Entropy().random
-        mount_config()
+        try:
+            mount_config()
+        except BoardError as e:
+            self.display.show({"position": "FAULT", "message": str(e)})
+            raise
 
     def background(self):
         """Coroutines that the board needs to run beside the unit's tasks."""
@@ -145,7 +149,7 @@ def mount_config():
         return
     except OSError:
         if not blank(flash):
-            raise BoardError("config partition damaged: flash with --blank-config") from None
+            raise BoardError("config damaged: flash with --blank-config") from None
     vfs.VfsLfs2.mkfs(flash)
     vfs.mount(vfs.VfsLfs2(flash), _CONFIG)
 

@@ -3,7 +3,7 @@ set(IDF_TARGET esp32s3)
 
 # The port's shared settings have changed names between releases: take those that exist.
 set(SDKCONFIG_DEFAULTS boards/sdkconfig.base ${SDKCONFIG_IDF_VERSION_SPECIFIC})
-foreach(part usb 240mhz spiram_sx spiram_oct)
+foreach(part usb 240mhz spiram_sx spiram_quad spiram_oct)
     if(EXISTS ${CMAKE_SOURCE_DIR}/boards/sdkconfig.${part})
         list(APPEND SDKCONFIG_DEFAULTS boards/sdkconfig.${part})
     endif()

@@ -5,8 +5,9 @@
 #define MICROPY_HW_BOARD_NAME               "Flagfall taximeter"
 #define MICROPY_HW_MCU_NAME                 "ESP32-S3"
 
-// UART0 belongs to the printer. The USB socket is the maintenance cable; it is TinyUSB's CDC and
-// not the chip's USB Serial/JTAG, since that one resets the chip when a computer asks it to.
+// UART0 belongs to the printer: while the console has it, machine.UART refuses larger buffers.
+// The USB socket is the maintenance cable; it is TinyUSB's CDC and not the chip's USB Serial/JTAG,
+// since that one resets the chip when a computer asks it to.
 #define MICROPY_HW_ENABLE_UART_REPL         (0)
 #define MICROPY_HW_ENABLE_USBDEV            (1)
 #define MICROPY_HW_USB_CDC                  (1)

@@ -69,8 +69,10 @@ def test_start_formats_config_once_and_seeds_from_the_radio():
     config = partition("config")
     for block in (0, 1):
         config.writeblocks(block, bytes(4096))
-    error = expect.raises(BoardError, mount_config)
+    error = expect.raises(BoardError, run, _board.start())
     assert "damaged" in str(error)
+    assert _line(0) == _drawn("FAULT")
+    assert _line(5) == _drawn("config damaged: ")
     for block in (0, 1):
         config.ioctl(6, block)
     mount_config()

@@ -40,7 +40,7 @@ def started(image: Path, folder: Path):
     tty.setraw(slave)
     with (folder / "unit.log").open("wb") as log:
         unit = subprocess.Popen(
-            [on_the_fake.MICROPYTHON, "-X", "heapsize=640K", START, image],
+            [on_the_fake.MICROPYTHON, "-X", f"heapsize={on_the_fake.HEAP}", START, image],
             env=on_the_fake.environment(folder, []),
             cwd=folder,
             stdin=master,

@@ -34,7 +34,7 @@ def image(tmp_path_factory):
 def start(image, folder, *modules, **streams):
     """MicroPython with the fakes and nothing of the source tree: all else comes from the image."""
     return subprocess.Popen(
-        [on_the_fake.MICROPYTHON, "-X", "heapsize=640K", START, image, *modules],
+        [on_the_fake.MICROPYTHON, "-X", f"heapsize={on_the_fake.HEAP}", START, image, *modules],
         env=on_the_fake.environment(folder, []),
         cwd=folder,
         **streams,

