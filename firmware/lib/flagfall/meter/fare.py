@@ -35,7 +35,8 @@ class Fare:
         self.surcharge_percent = 0
         self.pulse_x = 1
         self.pulse_t = 0
-        self.selections = 0
+        self.changed = True  # the prices were chosen anew, and with them the threshold
+        self.unpaid = False  # True while the step in progress is to be charged when it begins
         self.begin(0, 0)
 
     # --- the trip -----------------------------------------------------------------------------
@@ -56,7 +57,8 @@ class Fare:
         self.beyond_x = 0
         self.hired_x_km = 0
         self.hired_x = 0
-        self.next_x = _NEVER
+        self.next_x = 0
+        self.span = 0  # next_x when the prices were last chosen
         self.next_fare = _NEVER
         for counter in (self.main, self.own):
             counter.fill = counter.steps = counter.x_rest = counter.t_rest = 0
@@ -90,11 +92,13 @@ class Fare:
             self.hired_x_km,
             self.hired_x,
         ) = state[:11]
+        self.next_x = self.span = 0
         self._select()
         main = self.main
         own = self.own
         main.fill, main.x_rest, main.t_rest, main.steps = state[11:15]
         own.fill, own.t_rest, own.steps = state[15:18]
+        self._show()
 
     def set_windows(self, windows):
         """The time of day, the day or the date has changed what holds."""
@@ -106,16 +110,27 @@ class Fare:
 
     def drive(self, x):
         """Charge a distance of `x` 0.1 mm."""
-        while x >= self.next_x:
-            # A price band begins within this piece.
-            part = self.next_x
-            x -= part
-            self._drive(part)
-            self._count_x(part)
-            self._select()
-        self._drive(x)
-        self._count_x(x)
-        self._settle_steps(True)
+        ahead = self.next_x - x
+        if ahead <= 0:
+            x = self._cross_bands(x)
+            ahead = self.next_x - x
+        self.next_x = ahead
+        if self.free_x:
+            x = self._use_free(x)
+        if self.takes_back:
+            beyond = self.beyond_x + x
+            self.beyond_x = beyond if beyond < _NEVER else _NEVER
+        main = self.main
+        if main.den == 1:
+            fill = main.fill + x * main.x_num
+            main.fill = fill
+        else:
+            main.add_x(x)
+            fill = main.fill
+        if fill >= main.size:
+            self._complete_steps(True)
+        elif self.unpaid and fill >= 0:
+            self._show()
 
     def wait(self, ms, x=0):
         """Charge `ms` of time; in mode S the `x` driven in it is not charged as distance."""
@@ -129,41 +144,62 @@ class Fare:
             self.free_ms -= free
             ms -= free
         if self.own_time:
-            own = self.own
-            own.add_t(ms)
-            while own.fill >= own.size:
-                own.fill -= own.size
-                own.steps += 1
-                self.metered += own.amount
-                if self.metered >= self.next_fare:
-                    self._select()
-            self._show()
+            self._wait_own(ms)
+            return
+        main = self.main
+        if main.den == 1:
+            fill = main.fill + ms * main.t_num
+            main.fill = fill
         else:
-            self.main.add_t(ms)
-            self._settle_steps(False)
+            main.add_t(ms)
+            fill = main.fill
+        if fill >= main.size:
+            self._complete_steps(False)
+        elif self.unpaid and fill >= 0:
+            self._show()
 
-    def _drive(self, x):
+    def _wait_own(self, ms):
+        """Time with steps of its own."""
+        own = self.own
+        own.add_t(ms)
+        while own.fill >= own.size:
+            own.fill -= own.size
+            own.steps += 1
+            self.metered += own.amount
+            if self.metered >= self.next_fare:
+                self._select()
+        self._show()
+
+    def _cross_bands(self, x):
+        """Charge up to where a price band begins, as often as one does; return what is left."""
+        while x >= self.next_x:
+            part = self.next_x
+            x -= part
+            self.next_x = _NEVER  # so that this piece runs to the edge under the old price
+            self.span += _NEVER - part
+            self.drive(part)
+            self._select()
+        return x
+
+    def _use_free(self, x):
+        """The initial distance costs nothing; return what lies beyond it."""
         free = self.free_x
-        if free:
-            if x <= free:
-                self.free_x = free - x
-                return
-            x -= free
-            self.free_x = 0
-        if self.takes_back:
-            beyond = self.beyond_x + x
-            self.beyond_x = beyond if beyond < _NEVER else _NEVER
-        self.main.add_x(x)
+        if x <= free:
+            self.free_x = free - x
+            return 0
+        self.free_x = 0
+        return x - free
 
-    def _count_x(self, x):
-        self.next_x -= x
-        x += self.hired_x
+    def note_distance(self):
+        """Bring `hired_x` up to date: between two choices of price only `next_x` is counted."""
+        x = self.hired_x + self.span - self.next_x
+        self.span = self.next_x
         while x >= 10000000:
             x -= 10000000
             self.hired_x_km += 1
         self.hired_x = x
 
-    def _settle_steps(self, by_distance):
+    def _complete_steps(self, by_distance):
         main = self.main
         while main.fill >= main.size:
             rest = main.fill - main.size
@@ -231,11 +267,13 @@ class Fare:
     def _select(self):
         """Find the prices that hold and set the counters to them."""
         tariff = self.tariff
-        self.selections = (self.selections + 1) & 0xFFFF
+        self.changed = True
+        self.note_distance()
         self.next_x = 500000000  # look again after 50 km at the latest
         self.next_fare = _NEVER
         drive = self._price(tariff.distances)
         wait = self._price(tariff.times)
+        self.span = self.next_x
         percent = 100 + self._percent(form.ON_DISTANCE)
         self.surcharge_percent = percent - 100
         x_price = 0 if tariff.mode == form.MODE_WAITING else drive[5] * percent
@@ -284,8 +322,12 @@ class Fare:
         """What the steps that have begun cost, where they are charged in advance."""
         flags = self.tariff.flags
         amount = 0
-        if flags & form.PRECHARGE and self.main.begun():
-            amount = self.main.amount
+        self.unpaid = False
+        if flags & form.PRECHARGE:
+            if self.main.begun():
+                amount = self.main.amount
+            else:
+                self.unpaid = True
         if flags & form.PRECHARGE_TIME and self.own.begun():
             amount += self.own.amount
         return amount

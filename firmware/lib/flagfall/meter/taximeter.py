@@ -84,6 +84,10 @@ class Taximeter:
         self.totals = totals
         self._position = _FOR_HIRE
         self._gate = SpeedThreshold()
+        self._gate_pulses = self._gate.pulses
+        self._gate_time = self._gate.time
+        self._add_distance = totals.add_distance
+        self._account = self._piece
         self._pulse_whole = 10000000 // k  # 0.1 mm a pulse, and the rest in 1/k
         self._pulse_rest = 10000000 % k
         self._x_rest = 0
@@ -91,7 +95,6 @@ class Taximeter:
         self._now = None
         self._budget_cap = _PULSE_COST * 2 + 500 * k
         self._budget = self._budget_cap
-        self._overspeed = False
         self._faults = []
         self.faults_dropped = 0
         self._load(tariff)
@@ -129,7 +132,7 @@ class Taximeter:
     @property
     def distance_mm(self):
         """Driven since the hire, in Hired and in Stopped."""
-        return self._trip_pulses * 1000000 // self.k
+        return (self._pulses_hired + self._pulses_stopped) * 1000000 // self.k
 
     @property
     def pulses_hired(self):
@@ -273,12 +276,15 @@ class Taximeter:
         self._fare = Fare(tariff)
         self._gate.inclusive = bool(tariff.flags & 1)
         self._mode_d = tariff.mode == MODE_D
+        # Bound once: MicroPython looks a method up in the full table of the instance first.
+        self._drive = self._fare.drive
+        self._wait = self._fare.wait
         self._set_threshold()
 
     def _reset_trip(self):
         self._fare.begin(0, 0)
         self._supplements = 0
-        self._trip_pulses = 0
+        self._pulses_stopped = 0
         self._pulses_hired = 0
         self._slow_ms = 0
         self._hired_ms = 0
@@ -294,6 +300,7 @@ class Taximeter:
     def snapshot(self):
         """All that a trip is, and the totals, in SNAPSHOT_SIZE bytes."""
         fare = self._fare
+        fare.note_distance()
         main = fare.main
         own = fare.own
         gate = self._gate
@@ -307,7 +314,7 @@ class Taximeter:
                 fare.options,
                 fare.windows,
                 self._supplements,
-                self._trip_pulses,
+                self._pulses_stopped,
                 self._pulses_hired,
                 self._slow_ms,
                 self._hired_ms,
@@ -368,7 +375,7 @@ class Taximeter:
         fare = self._fare
         fare.begin(f[5], f[4])
         self._supplements = f[6]
-        self._trip_pulses = f[7]
+        self._pulses_stopped = f[7]
         self._pulses_hired = f[8]
         self._slow_ms = f[9]
         self._hired_ms = f[10]
@@ -393,30 +400,52 @@ class Taximeter:
 
     def advance(self, pulses, now_ms):
         """Account for all pulses and all time since the last call. Allocates nothing."""
-        if self._count is None:
-            self._count = pulses
-        if self._now is None:
-            self._now = now_ms
+        last = self._count
+        if last is None:
+            self._first_call(pulses, now_ms)
+            last = pulses
         gap = (now_ms - self._now) & _TICKS_MASK
         self._now = now_ms
         if gap > _LONGEST_GAP:
             self._fault(FAULT_CLOCK, gap - _TICKS_MASK - 1 if gap >= _TICKS_HALF else gap)
             gap = 0
             self._budget = self._budget_cap
-        count = pulses - self._count
+        count = pulses - last
+        k = self.k
+        budget = self._budget + gap * k
+        x = 0
+        position = self._position
+        if count:
+            self._count = pulses
+            budget -= count * _PULSE_COST
+            if count < 0 or budget < 0:
+                count, budget = self._implausible(count, budget)
+            if count:
+                rest = self._x_rest + count * self._pulse_rest
+                x = count * self._pulse_whole
+                if rest >= k:
+                    carry = rest // k
+                    rest -= carry * k
+                    x += carry
+                self._x_rest = rest
+                self._add_distance(x, position == _HIRED)
+        cap = self._budget_cap
+        self._budget = budget if budget < cap else cap
+        if position:
+            edge = self._edge - gap
+            if edge <= 0:
+                self._trip(count, x, gap)
+            else:
+                self._edge = edge
+                if position == _HIRED:
+                    self._account(count, x, gap)
+                else:
+                    self._pulses_stopped += count
+
+    def _first_call(self, pulses, now_ms):
         self._count = pulses
-        if count < 0:
-            self._fault(FAULT_COUNTER, -count)
-            count = 0
-        self._budget += gap * self.k
-        if count:
-            count = self._plausible(count)
-        if self._budget > self._budget_cap:
-            self._budget = self._budget_cap
-        if count:
-            self._move(count, gap)
-        elif gap and self._position:
-            self._trip(0, 0, gap)
+        if self._now is None:
+            self._now = now_ms
 
     def _pass_time(self, now_ms):
         """Account for the time up to a change of position."""
@@ -425,31 +454,17 @@ class Taximeter:
         else:
             self.advance(self._count, now_ms)
 
-    def _plausible(self, count):
-        """The pulses to take: none where they mean more than 250 km/h."""
-        budget = self._budget - (count if count < _MAX_PULSES else _MAX_PULSES) * _PULSE_COST
-        if budget >= 0:
-            self._budget = budget
-            self._overspeed = False
-            return count
-        if budget < -self._budget_cap:
-            budget = -self._budget_cap
-        self._budget = budget
-        if not self._overspeed:
-            self._overspeed = True
-            self._fault(FAULT_OVERSPEED, count)
-        return 0
+    def _implausible(self, count, budget):
+        """A counter that went back, or more than 250 km/h: nothing of it is taken.
 
-    def _move(self, count, gap):
-        rest = self._x_rest + count * self._pulse_rest
-        carry = rest // self.k
-        self._x_rest = rest - carry * self.k
-        x = count * self._pulse_whole + carry
-        position = self._position
-        self.totals.add_distance(x, position == _HIRED)
-        if position:
-            self._trip_pulses += count
-            self._trip(count, x, gap)
+        Return the pulses to take, none, and the budget from here on.
+        """
+        if count < 0:
+            self._fault(FAULT_COUNTER, -count)
+            return 0, self._budget
+        if self._budget >= 0:
+            self._fault(FAULT_OVERSPEED, count)
+        return 0, budget if budget > -self._budget_cap else -self._budget_cap
 
     def _trip(self, count, x, gap):
         """A trip is on: `count` pulses, `x` 0.1 mm, in `gap` ms."""
@@ -467,22 +482,24 @@ class Taximeter:
 
     def _piece(self, count, x, gap):
         if self._position != _HIRED:
+            self._pulses_stopped += count
             return
         self._hired_ms += gap
         fare = self._fare
         if count:
             self._pulses_hired += count
-            fare.drive(x)
-            if fare.selections != self._selections:
+            self._drive(x)
+            if fare.changed:
                 self._set_threshold()
-            slow_ms = self._gate.pulses(count, x, gap)
+            slow_ms = self._gate_pulses(count, x, gap)
         else:
-            slow_ms = self._gate.time(gap)
+            slow_ms = self._gate_time(gap)
         if self._mode_d:
             self._slow_ms += slow_ms
-            fare.wait(gap)
+            self._wait(gap, 0)
         elif slow_ms:
-            self._slow(slow_ms, self._gate.slow_x)
+            self._slow_ms += slow_ms
+            self._wait(slow_ms, self._gate.slow_x)
 
     def _slow(self, ms, x):
         self._slow_ms += ms
@@ -534,7 +551,7 @@ class Taximeter:
     def _set_threshold(self):
         """The threshold in force, as the time of one pulse at that speed."""
         fare = self._fare
-        self._selections = fare.selections
+        fare.changed = False
         if fare.pulse_t:
             num = 10000000 * fare.pulse_t
             den = self.k * fare.pulse_x

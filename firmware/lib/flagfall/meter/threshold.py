@@ -74,7 +74,6 @@ class SpeedThreshold:
 
         `slow_x` is then the distance driven in it.
         """
-        self.slow_x = 0
         if not self._num:
             return 0
         lead = self.lead + ms * self._den
@@ -95,28 +94,36 @@ class SpeedThreshold:
 
         Return the time now known to be slow; `slow_x` is the distance driven in it.
         """
-        self.slow_x = 0
-        if not self._num:
+        num = self._num
+        if not num:
             return 0
         if count == 1:
             return self._pulse(x, ms, ms)
         # Between evenly spaced pulses the lead is monotonic: its turning points are the ends.
         first_ms = ms // count
         first_x = x // count
+        if not self.slow:
+            lead = self.lead + first_ms * self._den
+            if lead < 0 and (ms - first_ms) * self._den < (count - 1) * num:
+                # Faster all along: both ends are new lowest points.
+                self.pending_ms = 0
+                self.pending_x = 0
+                self.lead = -num
+                return 0
         slow_ms = self._pulse(first_x, first_ms, first_ms + 1)
         slow_x = self.slow_x
-        self.slow_x = 0
-        self.lead -= (count - 2) * self._num
-        slow_ms += self._pulse(x - first_x, ms - first_ms, first_ms + 1)
-        self.slow_x += slow_x
-        return slow_ms
+        self.lead -= (count - 2) * num
+        more_ms = self._pulse(x - first_x, ms - first_ms, first_ms + 1)
+        if slow_ms:
+            self.slow_x = slow_x + self.slow_x if more_ms else slow_x
+        return slow_ms + more_ms
 
     def _pulse(self, x, ms, doubt):
         lead = self.lead + ms * self._den
-        self.pending_ms += ms
-        self.pending_x += x
         slow_ms = 0
         if self.slow:
+            self.pending_ms += ms
+            self.pending_x += x
             if lead > 0 or (lead == 0 and self.inclusive):
                 slow_ms = self._confirm()
                 lead = 0
@@ -131,10 +138,13 @@ class SpeedThreshold:
             self.pending_ms = 0
             self.pending_x = 0
             lead = 0
-        elif lead > doubt * self._den + self._margin:
-            self.slow = True
-            slow_ms = self._confirm()
-            lead = 0
+        else:
+            self.pending_ms += ms
+            self.pending_x += x
+            if lead > doubt * self._den + self._margin:
+                self.slow = True
+                slow_ms = self._confirm()
+                lead = 0
         self.lead = lead - self._num
         return slow_ms
 
