@@ -24,7 +24,7 @@ from flagfall_host.depot.speed import lower_speed
 
 WINDOW = 24  # frames in flight: half a second of line at 921600, longer than a commit takes
 _MORE_EVERY = 4  # frames
-BATCH_BYTES = 128 * 1024  # booked in one transaction
+BATCH_BYTES = 64 * 1024  # booked in one transaction
 BATCH_S = 1.0  # seconds after which a smaller batch is booked too
 _POOR = 3  # fruitless PULLs after which a lower speed is tried
 _KEPT = 256  # bytes of a refused record that are kept with its loss

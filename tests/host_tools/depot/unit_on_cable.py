@@ -28,10 +28,13 @@ except FlagfallError as e:
 
 @contextlib.contextmanager
 def unit_on(
-    port: str, key: bytes | None, records: int = 0, size: int = 150
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A unit in MicroPython that answers on `port`; without a key it is in factory state."""
-    words = [port, str(records), str(size), "factory" if key is None else key.hex()]
+    port: str, key: bytes | None, records: int = 0, size: int = 150, kind: str = "events"
+) -> Iterator[str]:
+    """A unit in MicroPython that answers on `port`; without a key it is in factory state.
+
+    Gives the SHA-256 of its records, in hex.
+    """
+    words = [port, str(records), str(size), "factory" if key is None else key.hex(), kind]
     process = subprocess.Popen(
         [MICROPYTHON, "-X", "heapsize=32M", SCRIPT, *words],
         env={**os.environ, "MICROPYPATH": ".frozen:boards/bench:firmware/lib:tests"},
@@ -40,8 +43,9 @@ def unit_on(
     )
     try:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n", "the unit did not start"
-        yield process
+        word, _, digest = process.stdout.readline().decode().partition(" ")
+        assert word == "ready", "the unit did not start"
+        yield digest.strip()
     finally:
         process.kill()
         process.wait()
@@ -58,7 +62,7 @@ def flagfall(*words: str | Path) -> subprocess.Popen[bytes]:
     )
 
 
-def finish(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen[bytes], seconds: float = 60) -> tuple[int, str, str]:
     """Wait for a command: exit code, stdout, stderr."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=seconds)
     return process.returncode, out.decode(), err.decode()
