@@ -80,6 +80,7 @@ class Life:
         self.tried_receipt = 0  # the highest receipt that was begun
         self.top_epoch = 0  # of any record returned
         self.serial = 0
+        self.keys = {}  # epoch: body of its KEY record
         self.fulls = 0
         self.cuts = 0
         self.fails_at = -1  # step before which one more sector fails
@@ -143,6 +144,10 @@ class Life:
             journal.idle()
         else:
             self.mount()
+            if self.serial % 2:
+                # This start seals card data: its KEY record is repeated in each sector.
+                self.keys[self.journal.epoch] = body = self.body(270)
+                self.append(schema.KEY, body)
 
     def append(self, type, body):
         journal = self.journal
@@ -206,7 +211,10 @@ class Life:
             if upto > self.tried_receipt:
                 raise Violation("a receipt for %d that nobody gave" % upto)
         elif record.type == schema.KEY:
-            pass
+            if record.body != self.keys.get(record.epoch):
+                raise Violation("seq %d is a key that nobody made" % record.seq)
+            if mine in self.flying:
+                self.flying.remove(mine)
         elif mine in self.flying:
             self.flying.remove(mine)
             self.returned[record.seq] = mine

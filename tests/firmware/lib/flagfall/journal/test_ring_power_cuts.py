@@ -25,7 +25,7 @@ def test_many_cuts_in_one_life():
     assert cuts > 100
 
 
-def test_lives_that_once_broke_a_promise():
+def test_a_life_can_be_lived_again_as_written():
     for text in ("8/5/90/16b", "11/3/60/40t", "337894/3/93/16t.12h.23b.12h"):
         seed, sectors, count, cuts = parse(text)
         assert written(seed, sectors, count, cuts) == text
