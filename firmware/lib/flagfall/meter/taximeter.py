@@ -66,7 +66,7 @@ _MAX_PULSES = const(65535)  # in one call, above any honest count
 _MAX_FAULTS = const(8)
 _MAX_SUPPLEMENTS = const(100000000)
 
-_SNAPSHOT_WORDS = const(36)
+_SNAPSHOT_WORDS = const(37)
 _SNAPSHOT = "<III%di" % _SNAPSHOT_WORDS  # tariff CRC, start, k, then as in `snapshot()`
 _SNAPSHOT_BODY = struct.calcsize(_SNAPSHOT)
 SNAPSHOT_SIZE = _SNAPSHOT_BODY + _TOTALS_SIZE
@@ -346,6 +346,7 @@ class Taximeter:
                 gate.pending_ms,
                 gate.pending_x,
                 gate.lead,
+                gate.undecided_ms,
             )
             + self.totals.pack()
         )
@@ -391,6 +392,7 @@ class Taximeter:
         self._gate.pending_ms = f[36]
         self._gate.pending_x = f[37]
         self._gate.lead = f[38]
+        self._gate.undecided_ms = f[39]
         while gap_ms >= self._edge:
             gap_ms -= self._edge
             self._next_minute()

@@ -42,6 +42,7 @@ class SpeedThreshold:
         self.slow_x = 0
         self.pending_ms = 0
         self.pending_x = 0
+        self.undecided_ms = 0  # of the pending time, what lies before the last pulse
         self.lead = 0
         self.inclusive = False
         self._num = 0
@@ -67,6 +68,7 @@ class SpeedThreshold:
         self.slow = self._num > 0
         self.pending_ms = 0
         self.pending_x = 0
+        self.undecided_ms = 0
         self.lead = -self._num
 
     def time(self, ms):
@@ -132,8 +134,11 @@ class SpeedThreshold:
                 self.slow = False
                 self.pending_ms = 0
                 self.pending_x = 0
+                self.undecided_ms = 0
                 lead = 0
                 self._doubt = doubt
+            elif lead < 0:
+                self.undecided_ms = self.pending_ms
         elif lead < 0 or (lead == 0 and not self.inclusive):
             self.pending_ms = 0
             self.pending_x = 0
@@ -149,13 +154,18 @@ class SpeedThreshold:
         return slow_ms
 
     def settle(self):
-        """Decide what is pending at Stopped, where nothing more will come: without hysteresis.
+        """Decide what is pending at Stopped, where nothing more will come.
 
-        Return the time now known to be slow; `slow_x` is the distance driven in it.
+        A cab that was slow and has not proved to be fast was slow to its last pulse; one that was
+        fast and stands or has slowed down has been slow since. Return the time now known to be
+        slow; `slow_x` is the distance driven in it.
         """
         self.slow_x = 0
         slow_ms = 0
         if not self.slow and self.lead > 0:
+            slow_ms = self._confirm()
+        elif self.slow and self.undecided_ms:
+            self.pending_ms = self.undecided_ms
             slow_ms = self._confirm()
         self.begin()
         return slow_ms
@@ -165,4 +175,5 @@ class SpeedThreshold:
         self.slow_x = self.pending_x
         self.pending_ms = 0
         self.pending_x = 0
+        self.undecided_ms = 0
         return ms
