@@ -72,17 +72,27 @@ def parse(data):
 
     Bytes 00 between objects are filler (Book 3, B.1) and are passed over.
     """
+    if not isinstance(data, bytes):
+        data = bytes(data)
     found = []
     at = 0
     end = len(data)
     while at < end:
-        if data[at] == 0:
+        tag = data[at]
+        if tag == 0:
             at += 1
             continue
         if len(found) >= MAX_OBJECTS:
             raise TlvError("too many data objects")
-        tag, start, at = header(data, at, end)
-        found.append((tag, bytes(data[start:at])))
+        # Most objects have a short tag and a short length; the rest take the long way.
+        if tag & 0x1F != 0x1F and at + 1 < end and data[at + 1] < 0x80:
+            start = at + 2
+            at = start + data[at + 1]
+            if at > end:
+                raise TlvError("value runs over the end")
+        else:
+            tag, start, at = header(data, at, end)
+        found.append((tag, data[start:at]))
     return found
 
 
@@ -95,7 +105,8 @@ def only(data, tag):
         raise TlvError("expected tag %X" % tag)
     if stop != len(data):
         raise TlvError("bytes after tag %X" % tag)
-    return bytes(data[start:stop])
+    value = data[start:stop]
+    return value if isinstance(value, bytes) else bytes(value)
 
 
 def first(items, tag):

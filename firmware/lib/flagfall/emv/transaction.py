@@ -292,7 +292,7 @@ class Transaction:
             if profile is None:
                 self._why = "other-interface"
                 return self._select_next()
-            values = dict(self._values)
+            values = self._values  # no GPO is followed by another candidate: one set is enough
             values[0x9F66] = combination.ttq(self.terminal.ttq_mask, profile)
             values[0x9F09] = combination.parameters.version
             data = dol.build(asked, values)
