@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+BALANCED, UNBALANCED, TOLD = 1, 2, 4  # verdicts on a batch; TOLD: settled by a batch upload
 _TABLES = """
 create table if not exists terminals (
     terminal_id text primary key, batch integer not null, keys blob not null);
@@ -14,6 +15,10 @@ create table if not exists sales (
     terminal_id text not null, batch integer not null, stan integer not null,
     amount integer not null, last_digits text not null, atc integer not null,
     cryptogram blob not null unique, reference text not null,
+    primary key (terminal_id, batch, stan));
+create table if not exists told (
+    terminal_id text not null, batch integer not null, stan integer not null,
+    amount integer not null, cryptogram blob not null unique,
     primary key (terminal_id, batch, stan));
 create table if not exists settlements (
     terminal_id text not null, batch integer not null, count integer not null,
@@ -33,6 +38,11 @@ class Sale:
     atc: int
     cryptogram: bytes
 
+    @property
+    def reference(self) -> str:
+        """The acquirer's own number of it (DE37)."""
+        return f"{self.batch:06d}{self.stan:06d}"
+
 
 class Book:
     """An open book; each change is on the disk when its method returns."""
@@ -47,19 +57,21 @@ class Book:
         self._db.close()
 
     def batch(self, terminal_id: str) -> int:
-        """The terminal's open batch: 1 at first, one more after each that balanced."""
+        """The terminal's open batch: 1 at first, one more after each that was settled."""
         row = self._db.execute(
             "select batch from terminals where terminal_id = ?", (terminal_id,)
         ).fetchone()
         return row[0] if row else 1
 
     def keys(self, terminal_id: str) -> bytes:
+        """The working keys of its last sign-in, wrapped; b"" if it never signed in."""
         row = self._db.execute(
             "select keys from terminals where terminal_id = ?", (terminal_id,)
         ).fetchone()
         return row[0] if row else b""
 
     def sign_in(self, terminal_id: str, keys: bytes) -> int:
+        """Keep new working keys; return the open batch."""
         batch = self.batch(terminal_id)
         self._db.execute(
             "insert into terminals values (?, ?, ?) on conflict(terminal_id)"
@@ -69,27 +81,33 @@ class Book:
         return batch
 
     def add(self, sale: Sale) -> str:
-        """Book a sale: "new", "same" if it is there already, "other" if its STAN is taken."""
-        try:
-            self._db.execute(
-                "insert into sales values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    sale.terminal_id,
-                    sale.batch,
-                    sale.stan,
-                    sale.amount,
-                    sale.last_digits,
-                    sale.atc,
-                    sale.cryptogram,
-                    f"{sale.batch:06d}{sale.stan:06d}",
-                ),
-            )
-        except sqlite3.IntegrityError:
-            known = self._db.execute(
-                "select amount from sales where cryptogram = ?", (sale.cryptogram,)
-            ).fetchone()
-            return "same" if known and known[0] == sale.amount else "other"
-        return "new"
+        """Book a sale: "new"; "same" if it is there already, under this very batch and STAN;
+        "other" if its STAN, or its cryptogram, is there with something else."""
+        return "new" if self._insert(sale) else self._same("sales", sale)
+
+    def _insert(self, sale: Sale) -> bool:
+        done = self._db.execute(
+            "insert or ignore into sales values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                sale.terminal_id,
+                sale.batch,
+                sale.stan,
+                sale.amount,
+                sale.last_digits,
+                sale.atc,
+                sale.cryptogram,
+                sale.reference,
+            ),
+        )
+        return done.rowcount == 1
+
+    def _same(self, table: str, sale: Sale) -> str:
+        known = self._db.execute(
+            f"select amount, cryptogram from {table}"  # noqa: S608 - one of two names
+            " where terminal_id = ? and batch = ? and stan = ?",
+            (sale.terminal_id, sale.batch, sale.stan),
+        ).fetchone()
+        return "same" if known == (sale.amount, sale.cryptogram) else "other"
 
     def totals(self, terminal_id: str, batch: int) -> tuple[int, int]:
         """(payments, minor units) of a batch."""
@@ -100,26 +118,74 @@ class Book:
         ).fetchone()
         return row[0], row[1]
 
-    def settle(self, terminal_id: str, batch: int, count: int, amount: int) -> int:
-        """1 if the totals balance (the batch is closed then), else 2. A repeat gets the same."""
+    def settle(
+        self, terminal_id: str, batch: int, count: int, amount: int, verdict: int | None = None
+    ) -> int:
+        """BALANCED if the totals are ours (the batch is closed then), else UNBALANCED.
+
+        A repeat gets the same answer. `verdict` gives one whatever the totals are.
+        """
         known = self._db.execute(
             "select verdict from settlements where terminal_id = ? and batch = ?"
             " and count = ? and amount = ?",
             (terminal_id, batch, count, amount),
         ).fetchone()
         if known:
-            return known[0]
-        verdict = 1 if self.totals(terminal_id, batch) == (count, amount) else 2
+            return min(known[0], UNBALANCED)
+        if verdict is None:
+            ours = self.totals(terminal_id, batch) == (count, amount)
+            verdict = BALANCED if ours else UNBALANCED
+        self._db.execute("begin immediate")
+        with self._db:
+            self._close(terminal_id, batch, count, amount, verdict)
+        return verdict
+
+    def tell(self, sale: Sale) -> str:
+        """Keep what a batch upload says: "new", "same" or "other" as for `add`."""
+        done = self._db.execute(
+            "insert or ignore into told values (?, ?, ?, ?, ?)",
+            (sale.terminal_id, sale.batch, sale.stan, sale.amount, sale.cryptogram),
+        )
+        if done.rowcount == 1:
+            self._insert(sale)  # if it had never arrived, it has now
+            return "new"
+        return self._same("told", sale)
+
+    def end_batch(self, terminal_id: str, batch: int, count: int) -> int:
+        """The batch upload is over: TOLD if so many payments were told, else UNBALANCED."""
+        known = self._db.execute(
+            "select verdict from settlements where terminal_id = ? and batch = ?",
+            (terminal_id, batch),
+        ).fetchone()
+        told = self._db.execute(
+            "select count(*) from told where terminal_id = ? and batch = ?", (terminal_id, batch)
+        ).fetchone()[0]
+        if known and known[0] == TOLD:
+            return TOLD
+        if not known or told != count:
+            return UNBALANCED
+        self._db.execute("begin immediate")
+        with self._db:
+            self._close(terminal_id, batch, *self.totals(terminal_id, batch), TOLD)
+        return TOLD
+
+    def _close(self, terminal_id: str, batch: int, count: int, amount: int, verdict: int) -> None:
         self._db.execute(
             "insert or replace into settlements values (?, ?, ?, ?, ?)",
             (terminal_id, batch, count, amount, verdict),
         )
-        if verdict == 1:
+        if verdict != UNBALANCED:
             self._db.execute(
                 "update terminals set batch = ? where terminal_id = ? and batch = ?",
                 (batch + 1, terminal_id, batch),
             )
-        return verdict
+
+    def sales(self) -> list[tuple[str, int, int, int, str, int]]:
+        """(terminal, batch, STAN, amount, last four digits, ATC) of every sale, in order."""
+        return self._db.execute(
+            "select terminal_id, batch, stan, amount, last_digits, atc from sales"
+            " order by terminal_id, batch, stan"
+        ).fetchall()
 
     def everything(self) -> dict[str, int]:
         """Payments and minor units in the whole book, and those of settled batches."""
@@ -128,7 +194,8 @@ class Book:
         ).fetchone()
         settled = self._db.execute(
             "select coalesce(sum(count), 0), coalesce(sum(amount), 0) from settlements"
-            " where verdict = 1"
+            " where verdict in (?, ?)",
+            (BALANCED, TOLD),
         ).fetchone()
         return {
             "payments": count,

@@ -65,9 +65,7 @@ def decode(profile: Profile, frame: bytes) -> Message:
 def mac_good(profile: Profile, message: Message, mak: bytes) -> bool:
     """Whether DE64 is there and right."""
     got = message.fields.get(_MAC_FIELD)
-    return got is not None and bytes.fromhex(got) == mac.de64(
-        profile.mac, mak, message.mac_input
-    )
+    return got is not None and bytes.fromhex(got) == mac.de64(profile.mac, mak, message.mac_input)
 
 
 def with_length(profile: Profile, frame: bytes) -> bytes:

@@ -29,3 +29,11 @@ class Refused(AcquirerError):
 
 class SealedError(AcquirerError):
     """Sealed card data cannot be opened."""
+
+
+class KeyRecordMissing(SealedError):
+    """The KEY record that opens these data has not arrived (yet)."""
+
+
+class WrongFleetKey(AcquirerError):
+    """Card data are sealed to another fleet key than the one at hand."""

@@ -1,7 +1,10 @@
-"""An acquirer's host as data: frame, field table, keys, constants. See profiles/unionpay.toml."""
+"""An acquirer's host as data: frame, field table, keys, constants. See profiles/unionpay.toml.
+
+A profile may name another that it `extends`: then it holds only what differs.
+"""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,30 +34,33 @@ class Profile:
     tpdu: bytes
     header: bytes
     mac: str
+    answer_mac: bool
     answer_s: float
     currency: str
     operator: str
     network_code: str
     serial: str
     keys: tuple[KeyLayout, ...]
+    done: tuple[str, ...]  # DE39: the acquirer has it
+    sign_in_again: tuple[str, ...]
+    try_later: tuple[str, ...]
     sale: dict[str, Any]
+    transit: dict[str, Any]
     spec: dict[str, Any]
 
     @classmethod
     def load(cls, name: str | Path = "unionpay") -> "Profile":
         """A profile by name, or from a TOML file. Raises ProfileError."""
         path = Path(name) if str(name).endswith(".toml") else _FOLDER / f"{name}.toml"
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as e:
-            known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.toml")))
-            raise ProfileError(f"profile {name}: cannot be read ({e.strerror}); {known}") from e
-        except tomllib.TOMLDecodeError as e:
-            raise ProfileError(f"{path}: not TOML: {e}") from e
+        data = _read(path, name)
         try:
             return cls._from(data)
         except (KeyError, TypeError, ValueError) as e:
             raise ProfileError(f"{path}: {type(e).__name__} at {e}") from e
+
+    def waiting(self, answer_s: float | None) -> "Profile":
+        """The same profile with another longest wait for an answer; None: as it is."""
+        return self if answer_s is None else replace(self, answer_s=answer_s)
 
     @classmethod
     def _from(cls, data: dict[str, Any]) -> "Profile":
@@ -63,21 +69,53 @@ class Profile:
         tpdu, header = bytes.fromhex(data["tpdu"]), bytes.fromhex(data["header"])
         if len(tpdu) != 5 or len(header) != 6:
             raise ValueError("tpdu has 5 bytes, header 6")
+        sign_in, answers = data["sign_in"], data["answers"]
+        keys = tuple(KeyLayout(**key) for key in sign_in["keys"])
+        if "mak" not in {key.name for key in keys}:
+            raise ValueError("sign_in.keys: a mak is needed")
         return cls(
             name=data["name"],
             length_bytes=int(data["length_bytes"]),
             tpdu=tpdu,
             header=header,
             mac=data["mac"],
+            answer_mac=bool(data["answer_mac"]),
             answer_s=float(data["answer_s"]),
             currency=data["currency"],
             operator=data["operator"],
-            network_code=data["sign_in"]["network_code"],
-            serial=data["sign_in"]["serial"],
-            keys=tuple(KeyLayout(**key) for key in data["sign_in"]["keys"]),
+            network_code=sign_in["network_code"],
+            serial=sign_in["serial"],
+            keys=keys,
+            done=tuple(answers["done"]),
+            sign_in_again=tuple(answers["sign_in_again"]),
+            try_later=tuple(answers["try_later"]),
             sale=dict(data["offline_sale"]),
+            transit=dict(data["transit_sale"]),
             spec=_spec(data["fields"]),
         )
+
+
+def _read(path: Path, name: str | Path) -> dict[str, Any]:
+    """The tables of a profile, those of the one it `extends` underneath."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.toml")))
+        raise ProfileError(
+            f"profile {name}: cannot be read ({e.strerror}). Give a TOML file, or one of: {known}"
+        ) from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ProfileError(f"{path}: not TOML: {e}") from e
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    under = _read(_FOLDER / f"{base}.toml", base)
+    for key, value in data.items():
+        old = under.get(key)
+        under[key] = (
+            {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+        )
+    return under
 
 
 def _spec(fields: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from flagfall.journal import schema as journal
 from flagfall.journal.record import parse as parse_record
 from sqlalchemy import select
 
-from flagfall_host.acquirer.errors import SealedError
-from flagfall_host.depot.sealed_data import SealedData, SealedDataError
+from flagfall_host.acquirer.errors import KeyRecordMissing, SealedError, WrongFleetKey
+from flagfall_host.depot.sealed_data import SealedData, SealedDataError, fleet_key_id
 from flagfall_host.ledger.ledger import Ledger
-from flagfall_host.ledger.tables import RECORDS
+from flagfall_host.ledger.tables import KEYS, RECORDS
 
 
 class CardData:
@@ -58,6 +58,7 @@ class Opener:
     def __init__(self, ledger: Ledger, private_key: rsa.RSAPrivateKey) -> None:
         self._ledger = ledger
         self._private_key = private_key
+        self._key_id = fleet_key_id(private_key)
         self._units: dict[str, SealedData] = {}
 
     def open(self, unit_id: str, epoch: int, seq: int) -> CardData:
@@ -77,7 +78,7 @@ class Opener:
             ).scalar()
             if raw is None:
                 raise SealedError(f"{where}: not in the ledger")
-            fields = journal.unpack(journal.PAYMENT, parse_record(raw).body)
+            fields = journal.unpack(journal.PAYMENT, parse_record(bytes(raw)).body)
             tags: dict[int, bytes] = {}
             if fields["torn_seq"]:
                 torn = db.execute(
@@ -91,7 +92,7 @@ class Opener:
                     .order_by(RECORDS.c.epoch.desc())
                 ).first()
                 if torn is not None:
-                    body = parse_record(torn.raw).body
+                    body = parse_record(bytes(torn.raw)).body
                     sealed = journal.unpack(journal.PAYMENT, body)["sealed"]
                     tags.update(self._open(unit_id, torn.epoch, sealed, where))
         tags.update(self._open(unit_id, epoch, fields["sealed"], where))
@@ -102,6 +103,7 @@ class Opener:
     def _open(self, unit_id: str, epoch: int, sealed: bytes, where: str) -> dict[int, bytes]:
         if not sealed:
             return {}
+        self._check_key(unit_id, epoch, where)
         try:
             return dict(parse(self._of_unit(unit_id).open(epoch, sealed)))
         except SealedDataError as e:
@@ -109,15 +111,31 @@ class Opener:
         except TlvError:
             raise SealedError(f"{where}: its sealed data are no card data") from None
 
+    def _check_key(self, unit_id: str, epoch: int, where: str) -> None:
+        """Raises KeyRecordMissing, WrongFleetKey unless the ledger has a data key for us."""
+        with self._ledger.reading() as db:
+            row = db.execute(
+                select(KEYS.c.fleet_key_id)
+                .where(KEYS.c.unit_id == unit_id, KEYS.c.epoch <= epoch)
+                .order_by(KEYS.c.epoch.desc(), KEYS.c.seq.desc())
+            ).first()
+        if row is None:
+            raise KeyRecordMissing(f"{where}: no KEY record of its epoch: pull the unit again")
+        if bytes(row.fleet_key_id) != self._key_id:
+            raise WrongFleetKey(
+                f"{where}: sealed to fleet key {row.fleet_key_id.hex()}, and this is "
+                f"{self._key_id.hex()}. Nothing was changed: give the fleet folder of that time"
+            )
+
     def _of_unit(self, unit_id: str) -> SealedData:
         if unit_id not in self._units:
             with self._ledger.reading() as db:
                 rows = db.execute(
-                    select(RECORDS.c.raw).where(
-                        RECORDS.c.unit_id == unit_id, RECORDS.c.type == journal.KEY
-                    )
+                    select(RECORDS.c.raw)
+                    .where(RECORDS.c.unit_id == unit_id, RECORDS.c.type == journal.KEY)
+                    .order_by(RECORDS.c.seq)
                 ).all()
             sealed = SealedData(self._private_key)
-            sealed.learn(parse_record(row.raw) for row in rows)
+            sealed.learn(parse_record(bytes(row.raw)) for row in rows)
             self._units[unit_id] = sealed
         return self._units[unit_id]

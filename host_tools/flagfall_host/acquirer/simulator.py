@@ -1,32 +1,44 @@
 """An acquirer's host on TCP, for the bench and for tests: its own process, its own book.
 
-It checks frame, TPDU, fields and MAC, verifies each TC as the issuer would, books each payment
-once, and answers. Its faults are those of real hosts: questions lost, answers lost after booking,
-connections dropped, keys forgotten.
+It checks length, TPDU, MAC and fields, verifies each cryptogram as the issuer would, books each
+payment once, and answers. `faults.MENU` is what it can do wrong.
 """
 
 import asyncio
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from flagfall_host.acquirer import de55, issuer
-from flagfall_host.acquirer.book import Book, Sale
+from flagfall_host.acquirer.book import TOLD, Book, Sale
 from flagfall_host.acquirer.codec import MAX_FRAME, Message, decode, encode, mac_good, with_length
 from flagfall_host.acquirer.errors import AcquirerError, FrameError
+from flagfall_host.acquirer.faults import FAULTS, Faults
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.working_keys import fresh_keys, load_master_key, unwrap, wrap
 
+__all__ = ["FAULTS", "Simulator", "run", "serve"]
+
 APPROVED, INVALID, DECLINED, NOT_SIGNED_IN, DUPLICATE = "00", "12", "05", "77", "94"
-FORMAT_ERROR, MAC_ERROR = "30", "A0"
-FAULTS = ("lose-request", "lose-answer", "drop", "mac-error", "garble")
-_SALE_FIELDS = ("2", "3", "4", "11", "22", "25", "41", "42", "49", "55", "60")
+FORMAT_ERROR, BUSY, MAC_ERROR = "30", "91", "A0"
+_SALE_FIELDS = ("2", "3", "4", "11", "22", "23", "25", "41", "42", "49", "55", "60")
+_CARD_FIELDS = ("2", "14", "22", "23", "35", "55")  # not in an answer
 _IDLE_S = 300.0
 
 
+@dataclass
+class Reaction:
+    """What goes back on the connection, after how long, and whether it is dropped then."""
+
+    data: bytes = b""
+    delay_s: float = 0.0
+    drop: bool = False
+
+
 class Simulator:
-    """Answers messages. `faults`: name -> how many of the next sales it happens to."""
+    """Reacts to frames. `delay_s`: how long the host thinks about each."""
 
     def __init__(
         self,
@@ -34,57 +46,90 @@ class Simulator:
         book: Book,
         issuer_master: bytes,
         master_key: bytes,
-        faults: dict[str, int] | None = None,
+        faults: Faults | None = None,
+        delay_s: float = 0.0,
     ) -> None:
         self._profile = profile
         self._book = book
         self._issuer_master = issuer_master
         self._tmk = master_key
-        self.faults = dict(faults or {})
-
-    def _fault(self, name: str) -> bool:
-        left = self.faults.get(name, 0)
-        if left:
-            self.faults[name] = left - 1
-        return left > 0
-
-    def answer(self, frame: bytes) -> bytes | None:
-        """The frame to send back (without length), or None to stay silent. Raises EOFError to
-        drop the connection, FrameError for bytes that are no message."""
-        question = decode(self._profile, frame)
-        is_sale = question.mti == "0200"
-        if is_sale and self._fault("lose-request"):
-            return None
-        fields = self._fields(question)
-        mak = self._mak(question) if is_sale and fields["39"] != MAC_ERROR else None
-        answer = Message(f"{int(question.mti) + 10:04d}", fields, self._turned(question))
-        out = encode(self._profile, answer, mak)
-        if is_sale and self._fault("drop"):
-            raise EOFError("fault: dropped")
-        if is_sale and self._fault("lose-answer"):
-            return None
-        if is_sale and self._fault("garble"):
-            return bytes(b ^ 0x55 for b in out)
-        return out
-
-    def _turned(self, question: Message) -> bytes:
-        """The TPDU with destination and source swapped."""
-        t = question.tpdu
-        return t[:1] + t[3:5] + t[1:3]
-
-    def _fields(self, question: Message) -> dict[str, str]:
-        same = {n: question.fields[n] for n in ("11", "41", "42") if n in question.fields}
-        do: dict[str, Callable[[Message], dict[str, str]]] = {
+        self._faults = faults or Faults()
+        self._delay_s = delay_s
+        self._handlers: dict[str, Callable[[Message, str | None], dict[str, str]]] = {
             "0800": self._sign_in,
+            "0820": self._echo,
             "0200": self._sale,
+            "0320": self._batch_upload,
             "0500": self._settlement,
         }
-        handler = do.get(question.mti)
-        if handler is None or "41" not in question.fields:
-            return {**same, "39": INVALID}
-        return {**same, **handler(question)}
 
-    def _sign_in(self, question: Message) -> dict[str, str]:
+    def react(self, frame: bytes) -> Reaction:
+        """To a frame without its length. Raises FrameError for bytes that are no message to us."""
+        question = decode(self._profile, frame)
+        if question.tpdu[:3] != self._profile.tpdu[:3]:
+            raise FrameError("a frame for another host (TPDU)")
+        fault = self._faults.next(question.mti)
+        if fault == "hang-up":
+            return Reaction(drop=True)
+        if fault == "lose-request":
+            return Reaction()
+        fields = self._fields(question, fault)
+        if fault == "busy-booked":
+            fields["39"] = BUSY
+        return self._spoiled(fault, self._packed(question, fields, fault))
+
+    def _packed(self, question: Message, fields: dict[str, str], fault: str | None) -> bytes:
+        mti = f"{int(question.mti) + 10:04d}"
+        turned = question.tpdu[:1] + question.tpdu[3:5] + question.tpdu[1:3]
+        mak = None
+        if "64" in question.fields and fields["39"] != MAC_ERROR:
+            mak = self._mak(question)
+        if fault == "bad-mac" and mak is not None:
+            mak = bytes(b ^ 0xFE for b in mak)
+        return encode(self._profile, Message(mti, fields, turned), mak)
+
+    def _spoiled(self, fault: str | None, answer: bytes) -> Reaction:
+        data = with_length(self._profile, answer)
+        if fault == "lose-answer":
+            return Reaction()
+        if fault == "drop":
+            return Reaction(drop=True)
+        if fault == "cut":
+            return Reaction(data[: len(data) // 2], drop=True)
+        if fault == "garble":
+            noise = bytes(b ^ 0x55 for b in answer)
+            return Reaction(with_length(self._profile, noise))
+        if fault == "late":
+            return Reaction(data, 1.5 * self._profile.answer_s)
+        if fault == "twice":
+            return Reaction(data + data, self._delay_s)
+        if fault == "stray":
+            return Reaction(self._other_answer(answer) + data, self._delay_s)
+        return Reaction(data, self._delay_s)
+
+    def _other_answer(self, answer: bytes) -> bytes:
+        other = decode(self._profile, answer)
+        other.fields["11"] = f"{(int(other.fields['11']) + 1) % 1000000:06d}"
+        other.fields.pop("64", None)
+        other.fields["39"] = DECLINED
+        return with_length(self._profile, encode(self._profile, other))
+
+    # --- messages --------------------------------------------------------------------------
+
+    def _fields(self, question: Message, fault: str | None) -> dict[str, str]:
+        same: dict[str, str] = {
+            n: question.fields[n] for n in ("11", "41", "42") if n in question.fields
+        }
+        if fault == "mac-error":
+            return {**same, "39": MAC_ERROR}
+        if fault == "busy":
+            return {**same, "39": BUSY}
+        handler = self._handlers.get(question.mti)
+        if handler is None or len(same) != 3 or len(question.fields.get("60", "")) < 11:
+            return {**same, "39": FORMAT_ERROR}
+        return {**same, **handler(question, fault)}
+
+    def _sign_in(self, question: Message, _fault: str | None) -> dict[str, str]:
         keys = wrap(self._profile, self._tmk, fresh_keys(self._profile))
         batch = self._book.sign_in(question.fields["41"], keys)
         return {
@@ -94,75 +139,101 @@ class Simulator:
             "62": keys.hex().upper(),
         }
 
+    def _echo(self, question: Message, _fault: str | None) -> dict[str, str]:
+        known = self._book.keys(question.fields["41"])
+        return {"39": APPROVED if known else NOT_SIGNED_IN}
+
     def _mak(self, question: Message) -> bytes | None:
         wrapped = self._book.keys(question.fields.get("41", ""))
         return unwrap(self._profile, self._tmk, wrapped)["mak"] if wrapped else None
 
-    def _sale(self, question: Message) -> dict[str, str]:
+    def _sale(self, question: Message, _fault: str | None) -> dict[str, str]:
+        sale = self._checked(question)
+        if isinstance(sale, str):
+            return {"39": sale}
+        code = {"new": APPROVED, "same": DUPLICATE}.get(self._book.add(sale), INVALID)
+        return {"4": question.fields["4"], "37": sale.reference, "39": code}
+
+    def _checked(self, question: Message) -> Sale | str:
+        """The sale in a message that is right in every way, or the response code."""
         mak = self._mak(question)
         if mak is None:
-            return {"39": NOT_SIGNED_IN}
-        if self._fault("mac-error") or not mac_good(self._profile, question, mak):
-            return {"39": MAC_ERROR}
-        if any(n not in question.fields for n in _SALE_FIELDS):
-            return {"39": FORMAT_ERROR}
+            return NOT_SIGNED_IN
+        if not mac_good(self._profile, question, mak):
+            return MAC_ERROR
+        fields = question.fields
+        if any(n not in fields for n in _SALE_FIELDS) or fields["49"] != self._profile.currency:
+            return FORMAT_ERROR
         try:
-            tags = de55.read(bytes.fromhex(question.fields["55"]))
+            tags = de55.read(bytes.fromhex(fields["55"]))
         except FrameError:
-            return {"39": FORMAT_ERROR}
-        amount = int(question.fields["4"])
-        if any(tag not in tags for tag in de55.REQUIRED):
-            return {"39": FORMAT_ERROR}
-        if int(tags[0x9F02].hex()) != amount:
-            return {"39": FORMAT_ERROR}
-        pan, psn = question.fields["2"], question.fields.get("23", "000")[-2:]
-        if not issuer.cryptogram_good(self._issuer_master, pan, psn, tags):
-            return {"39": DECLINED}
-        batch, stan = int(question.fields["60"][2:8]), int(question.fields["11"])
-        outcome = self._book.add(
-            Sale(
-                question.fields["41"],
-                batch,
-                stan,
-                amount,
-                pan[-4:],
-                int.from_bytes(tags[0x9F36], "big"),
-                tags[0x9F26],
-            )
+            return FORMAT_ERROR
+        amount = int(fields["4"])
+        if any(tag not in tags for tag in de55.REQUIRED) or tags[0x9F02].hex() != fields["4"]:
+            return FORMAT_ERROR
+        online = fields["60"][:2] == self._profile.transit["type"]
+        pan, psn = fields["2"], fields["23"][-2:]
+        if not issuer.cryptogram_good(self._issuer_master, pan, psn, tags, online=online):
+            return DECLINED
+        return Sale(
+            fields["41"],
+            int(fields["60"][2:8]),
+            int(fields["11"]),
+            amount,
+            pan[-4:],
+            int.from_bytes(tags[0x9F36], "big"),
+            tags[0x9F26],
         )
-        code = {"new": APPROVED, "same": DUPLICATE}.get(outcome, FORMAT_ERROR)
-        return {"4": question.fields["4"], "37": f"{batch:06d}{stan:06d}", "39": code}
 
-    def _settlement(self, question: Message) -> dict[str, str]:
+    def _settlement(self, question: Message, fault: str | None) -> dict[str, str]:
         totals = question.fields.get("48", "")
         if len(totals) != 62 or not totals.isdigit():
             return {"39": FORMAT_ERROR}
+        verdict = {"unbalanced": 2, "error": 3}.get(fault or "")
+        if verdict != 3:
+            batch = int(question.fields["60"][2:8])
+            count, amount = int(totals[12:15]), int(totals[:12])
+            verdict = self._book.settle(question.fields["41"], batch, count, amount, verdict)
+        return {"39": APPROVED, "48": f"{totals[:30]}{verdict}{totals[31:61]}1"}
+
+    def _batch_upload(self, question: Message, _fault: str | None) -> dict[str, str]:
         batch = int(question.fields["60"][2:8])
-        verdict = self._book.settle(
-            question.fields["41"], batch, int(totals[12:15]), int(totals[:12])
-        )
-        return {
-            "37": f"{batch:012d}",
-            "39": APPROVED,
-            "48": f"{totals[:30]}{verdict}{totals[31:61]}1",
-        }
+        if "55" in question.fields:
+            sale = self._checked(question)
+            if isinstance(sale, str):
+                return {"39": sale}
+            return {"39": DUPLICATE if self._book.tell(sale) == "same" else APPROVED}
+        count = question.fields.get("48", "")
+        if not count.isdigit():
+            return {"39": FORMAT_ERROR}
+        verdict = self._book.end_batch(question.fields["41"], batch, int(count))
+        return {"39": APPROVED if verdict == TOLD else FORMAT_ERROR}
 
 
-async def _serve(simulator: Simulator, profile: Profile, port: int) -> None:
+async def serve(
+    simulator: Simulator, profile: Profile, port: int, ready: Callable[[str, int], None]
+) -> None:
+    """Serve on 127.0.0.1 until cancelled; `ready(host, port)` is called when it listens."""
+
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        late: set[asyncio.Task[None]] = set()
         try:
             while True:
-                head = await asyncio.wait_for(
-                    reader.readexactly(profile.length_bytes), _IDLE_S
-                )
+                head = await asyncio.wait_for(reader.readexactly(profile.length_bytes), _IDLE_S)
                 size = int.from_bytes(head, "big")
                 if not 1 <= size <= MAX_FRAME:
                     break
                 frame = await asyncio.wait_for(reader.readexactly(size), _IDLE_S)
-                answer = simulator.answer(frame)
-                if answer is not None:
-                    writer.write(with_length(profile, answer))
-                    await writer.drain()
+                reaction = simulator.react(frame)
+                if reaction.delay_s:
+                    task = asyncio.ensure_future(_later(writer, reaction))
+                    late.add(task)
+                    task.add_done_callback(late.discard)
+                    continue
+                writer.write(reaction.data)
+                await writer.drain()
+                if reaction.drop:
+                    break
         except (EOFError, OSError, TimeoutError, AcquirerError):
             pass  # the terminal went, or sent what no terminal sends: hang up
         finally:
@@ -170,10 +241,20 @@ async def _serve(simulator: Simulator, profile: Profile, port: int) -> None:
 
     server = await asyncio.start_server(connection, "127.0.0.1", port)
     address = server.sockets[0].getsockname()
-    sys.stdout.write(json.dumps({"host": address[0], "port": address[1]}) + "\n")
-    sys.stdout.flush()
+    ready(address[0], address[1])
     async with server:
         await server.serve_forever()
+
+
+async def _later(writer: asyncio.StreamWriter, reaction: Reaction) -> None:
+    await asyncio.sleep(reaction.delay_s)
+    if not writer.is_closing():
+        writer.write(reaction.data)
+
+
+def _say_ready(host: str, port: int) -> None:
+    sys.stdout.write(json.dumps({"host": host, "port": port}) + "\n")
+    sys.stdout.flush()
 
 
 def run(
@@ -181,11 +262,23 @@ def run(
     port: int,
     issuer_keys: Path,
     profile_name: str = "unionpay",
-    faults: dict[str, int] | None = None,
+    faults: Faults | None = None,
+    *,
+    answer_s: float | None = None,
+    delay_s: float = 0.0,
+    master_key: bytes | None = None,
 ) -> None:
-    """Serve until interrupted. Prints {"host", "port"} as one JSON line when it listens."""
-    profile = Profile.load(profile_name)
+    """Serve until interrupted. Prints {"host", "port"} as one JSON line when it listens.
+
+    `answer_s`: how long its terminals wait, which says how late "late" is; default: the profile's.
+    """
+    profile = Profile.load(profile_name).waiting(answer_s)
     simulator = Simulator(
-        profile, Book(book), issuer.load_master_key(issuer_keys), load_master_key(), faults
+        profile,
+        Book(book),
+        issuer.load_master_key(issuer_keys),
+        master_key or load_master_key(),
+        faults,
+        delay_s,
     )
-    asyncio.run(_serve(simulator, profile, port))
+    asyncio.run(serve(simulator, profile, port, _say_ready))

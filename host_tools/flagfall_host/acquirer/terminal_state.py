@@ -10,14 +10,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flagfall_host.acquirer.errors import AcquirerError
 from flagfall_host.ledger import money
 from flagfall_host.ledger.ledger import Ledger
 from flagfall_host.ledger.tables import MONEY, PAYMENTS, SETTLEMENTS, TERMINALS
 
 LAST_STAN = 999_999
-BALANCED = 1
-# States of a settlement row.
-BEGUN, CLOSED, UNBALANCED = "begun", "balanced", "unbalanced"
+LAST_BATCH = 999_999
+MOST_PAYMENTS = 999  # of a batch: DE48 counts with three digits
+BALANCED, NOT_BALANCED = 1, 2  # the acquirer's verdict in DE48
+# States of a settlement row: asked or to be asked; the acquirer agrees; it does not, and is being
+# told each payment; it was told all.
+BEGUN, CLOSED, UNBALANCED, TOLD = "begun", "balanced", "unbalanced", "told"
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,11 @@ class Upload:
     epoch: int
     seq: int
     amount: int
+    profile: int  # e-cash or transit, as in the PAYMENT record
     state: str
     batch: int
     stan: int
+    sha256: str | None
 
     @property
     def key(self) -> money.Key:
@@ -39,13 +45,18 @@ class Upload:
 
 @dataclass(frozen=True)
 class Settled:
-    """A batch's totals; `balanced` once the acquirer has agreed. `amount` in minor units."""
+    """A batch's totals; `balanced` once the acquirer has agreed. `amount` in minor units.
+
+    `uploaded`: how many of its payments a batch upload has told so far.
+    """
 
     batch: int
     stan: int
     count: int
     amount: int
     balanced: bool
+    state: str = CLOSED
+    uploaded: int = 0
 
 
 class TerminalState:
@@ -55,7 +66,13 @@ class TerminalState:
         self._ledger = ledger
         self._id = terminal_id
         with ledger.writing() as db:
-            if db.execute(sa.select(TERMINALS).where(self._mine())).first() is None:
+            row = db.execute(sa.select(TERMINALS).where(self._mine())).first()
+            if row is not None and row.merchant_id != merchant_id:
+                raise AcquirerError(
+                    f"terminal {terminal_id} is merchant {row.merchant_id}'s in this ledger, not "
+                    f"{merchant_id}'s: check --merchant"
+                )
+            if row is None:
                 db.execute(
                     TERMINALS.insert().values(
                         terminal_id=terminal_id,
@@ -105,19 +122,32 @@ class TerminalState:
 
     # --- uploads ---------------------------------------------------------------------------
 
-    def queue(self, units: Sequence[str] | None = None) -> int:
-        """Give every captured payment its batch and STAN; return how many there were."""
+    def queue(self, currency: int, units: Sequence[str] | None = None) -> int:
+        """Give every captured payment its batch and STAN; return how many there were.
+
+        Payments in another currency than the acquirer's stay captured. A batch takes so many as
+        a settlement can count; what is over waits for the next batch.
+        """
         with self._ledger.writing() as db:
             batch = db.execute(sa.select(TERMINALS.c.batch).where(self._mine())).scalar_one()
+            there = db.execute(
+                sa.select(sa.func.count()).where(
+                    MONEY.c.terminal_id == self._id,
+                    MONEY.c.batch == batch,
+                    MONEY.c.state != money.DISPUTED,
+                )
+            ).scalar_one()
             captured = (
                 sa.select(MONEY)
                 .join(PAYMENTS, _same(PAYMENTS, MONEY))
-                .where(MONEY.c.state == money.CAPTURED)
+                .where(MONEY.c.state == money.CAPTURED, MONEY.c.currency == currency)
                 .order_by(PAYMENTS.c.time, MONEY.c.unit_id, MONEY.c.seq)
+                .limit(max(0, MOST_PAYMENTS - there))
             )
             if units is not None:
                 captured = captured.where(MONEY.c.unit_id.in_(units))
             rows = db.execute(captured).all()
+            self._renumber(db, batch)
             for row in rows:
                 stan = self._take_stan(db)
                 self._move(
@@ -131,6 +161,24 @@ class TerminalState:
                     stan=stan,
                 )
         return len(rows)
+
+    def _renumber(self, db: sa.Connection, batch: int) -> None:
+        """What was queued for a batch that is closed and never sent goes with the open one."""
+        waiting = sa.and_(
+            MONEY.c.terminal_id == self._id,
+            MONEY.c.state == money.QUEUED,
+            MONEY.c.batch != batch,
+        )
+        for row in db.execute(sa.select(MONEY).where(waiting)).all():
+            db.execute(
+                MONEY.update()
+                .where(
+                    MONEY.c.unit_id == row.unit_id,
+                    MONEY.c.epoch == row.epoch,
+                    MONEY.c.seq == row.seq,
+                )
+                .values(batch=batch, stan=self._take_stan(db), message_sha256=None)
+            )
 
     def open_uploads(self) -> list[Upload]:
         """Payments without a final answer, in the order of their STAN.
@@ -146,24 +194,51 @@ class TerminalState:
             for row in dead:
                 key = (row.unit_id, row.epoch, row.seq)
                 self._move(db, key, money.SENT, money.UNKNOWN, "the sender died")
+        wanted = MONEY.c.state.in_((money.QUEUED, money.UNKNOWN))
+        return self._uploads(MONEY.c.terminal_id == self._id, wanted)
+
+    def in_batch(self, batch: int) -> list[Upload]:
+        """The accepted payments of a batch, in the order of their STAN."""
+        return self._uploads(*self._in_batch(batch))
+
+    def _uploads(self, *where: sa.ColumnElement[bool]) -> list[Upload]:
         query = (
-            sa.select(MONEY)
-            .where(
-                MONEY.c.terminal_id == self._id,
-                MONEY.c.state.in_((money.QUEUED, money.UNKNOWN)),
-            )
+            sa.select(MONEY, PAYMENTS.c.profile)
+            .join(PAYMENTS, _same(PAYMENTS, MONEY))
+            .where(*where)
             .order_by(MONEY.c.batch, MONEY.c.stan)
         )
         with self._ledger.reading() as db:
             return [
-                Upload(r.unit_id, r.epoch, r.seq, r.amount, r.state, r.batch, r.stan)
+                Upload(
+                    r.unit_id,
+                    r.epoch,
+                    r.seq,
+                    r.amount,
+                    r.profile,
+                    r.state,
+                    r.batch,
+                    r.stan,
+                    r.message_sha256,
+                )
                 for r in db.execute(query)
             ]
 
-    def asking(self, upload: Upload) -> str:
-        """The question goes out now; returns the state that the payment is in from here on."""
+    def asking(self, upload: Upload, sha256: str) -> str:
+        """The question goes out now; returns the state that the payment is in from here on.
+
+        `sha256` is that of the message without its MAC: a repeat must be the very same message.
+        """
+        if upload.sha256 not in (None, sha256):
+            raise AcquirerError(
+                f"unit {upload.unit_id}, payment {upload.seq}: its message is not the one that "
+                "was sent before: is this another profile? Use the one of the first upload"
+            )
         if upload.state == money.QUEUED:
-            self.move(upload, money.QUEUED, money.SENT, "asked")
+            with self._ledger.writing() as db:
+                self._move(
+                    db, upload.key, money.QUEUED, money.SENT, "asked", message_sha256=sha256
+                )
             return money.SENT
         return upload.state
 
@@ -178,39 +253,62 @@ class TerminalState:
 
     # --- settlement ------------------------------------------------------------------------
 
-    def settlement(self, batch: int, currency: int) -> Settled:
-        """The question of this batch's settlement: the same at every repeat until it is answered.
-
-        After an answer that it does not balance, the totals are added up afresh.
-        """
-        where = (SETTLEMENTS.c.terminal_id == self._id, SETTLEMENTS.c.batch == batch)
-        with self._ledger.writing() as db:
-            row = db.execute(sa.select(SETTLEMENTS).where(*where)).first()
-            if row is not None and row.state != UNBALANCED:
-                closed = row.state == CLOSED
-                return Settled(batch, row.stan, row.payments, row.amount, closed)
-            count, amount = db.execute(
-                sa.select(
-                    sa.func.count(), sa.func.coalesce(sa.func.sum(MONEY.c.amount), 0)
-                ).where(*self._in_batch(batch))
-            ).one()
-            values = {
-                "stan": self._take_stan(db),
-                "payments": int(count),
-                "amount": int(amount),
-                "currency": currency,
-                "state": BEGUN,
-                "uploaded": 0,
-                "end_stan": 0,
-                "changed_at": self._ledger.now(),
-            }
-            if row is None:
-                db.execute(
-                    SETTLEMENTS.insert().values(terminal_id=self._id, batch=batch, **values)
+    def open_batches(self) -> list[int]:
+        """Batches with accepted payments, or with a settlement that is not finished."""
+        with self._ledger.reading() as db:
+            held = db.execute(
+                sa.select(MONEY.c.batch)
+                .where(MONEY.c.terminal_id == self._id, MONEY.c.state == money.ACCEPTED)
+                .distinct()
+            )
+            begun = db.execute(
+                sa.select(SETTLEMENTS.c.batch).where(
+                    SETTLEMENTS.c.terminal_id == self._id,
+                    SETTLEMENTS.c.state.in_((BEGUN, UNBALANCED)),
                 )
-            else:
-                db.execute(SETTLEMENTS.update().where(*where).values(**values))
-        return Settled(batch, values["stan"], int(count), int(amount), False)
+            )
+            return sorted({b for (b,) in held} | {b for (b,) in begun})
+
+    def newest_settled(self) -> Settled | None:
+        """The batch that was settled last."""
+        query = (
+            sa.select(SETTLEMENTS)
+            .where(SETTLEMENTS.c.terminal_id == self._id, SETTLEMENTS.c.state.in_((CLOSED, TOLD)))
+            .order_by(SETTLEMENTS.c.changed_at.desc(), SETTLEMENTS.c.batch.desc())
+        )
+        with self._ledger.reading() as db:
+            row = db.execute(query).first()
+            return _settled(row) if row else None
+
+    def settlement(self, batch: int, currency: int) -> Settled:
+        """The settlement of this batch, begun if it is not: the same question at every repeat."""
+        with self._ledger.writing() as db:
+            row = db.execute(sa.select(SETTLEMENTS).where(*self._of(batch))).first()
+            if row is None:
+                count, amount = db.execute(
+                    sa.select(
+                        sa.func.count(), sa.func.coalesce(sa.func.sum(MONEY.c.amount), 0)
+                    ).where(*self._in_batch(batch))
+                ).one()
+                db.execute(
+                    SETTLEMENTS.insert().values(
+                        terminal_id=self._id,
+                        batch=batch,
+                        stan=self._take_stan(db),
+                        payments=int(count),
+                        amount=int(amount),
+                        currency=currency,
+                        state=BEGUN,
+                        uploaded=0,
+                        end_stan=0,
+                        changed_at=self._ledger.now(),
+                    )
+                )
+                row = db.execute(sa.select(SETTLEMENTS).where(*self._of(batch))).one()
+        return _settled(row)
+
+    def _of(self, batch: int) -> tuple[sa.ColumnElement[bool], ...]:
+        return SETTLEMENTS.c.terminal_id == self._id, SETTLEMENTS.c.batch == batch
 
     def _in_batch(self, batch: int) -> tuple[sa.ColumnElement[bool], ...]:
         return (
@@ -219,28 +317,71 @@ class TerminalState:
             MONEY.c.state == money.ACCEPTED,
         )
 
-    def settled(self, batch: int, verdict: int) -> None:
-        """Keep the verdict (DE48); the payments of a balanced batch are settled."""
-        state = CLOSED if verdict == BALANCED else UNBALANCED
+    def verdict(self, batch: int, verdict: int) -> None:
+        """Keep the acquirer's verdict (DE48); the payments of a balanced batch are settled.
+
+        An error at the acquirer's (3) ends this settlement: the next one is a new question.
+        """
         with self._ledger.writing() as db:
-            db.execute(
-                SETTLEMENTS.update()
-                .where(SETTLEMENTS.c.terminal_id == self._id, SETTLEMENTS.c.batch == batch)
-                .values(state=state, changed_at=self._ledger.now())
-            )
             if verdict == BALANCED:
-                rows = db.execute(sa.select(MONEY).where(*self._in_batch(batch))).all()
-                money.move(
-                    db,
-                    [(r.unit_id, r.epoch, r.seq) for r in rows],
-                    money.ACCEPTED,
-                    money.SETTLED,
-                    f"batch {batch} balanced",
-                    self._ledger.now(),
-                )
+                self._close(db, batch, CLOSED, f"batch {batch} balanced")
+            elif verdict == NOT_BALANCED:
+                self._update(db, batch, state=UNBALANCED)
+            else:
+                db.execute(SETTLEMENTS.delete().where(*self._of(batch)))
+
+    def told(self, batch: int, number: int) -> None:
+        """The batch upload has told so many payments."""
+        with self._ledger.writing() as db:
+            self._update(db, batch, uploaded=number)
+
+    def end_stan(self, batch: int) -> int:
+        """The STAN of the batch upload's end: the same at every repeat."""
+        with self._ledger.writing() as db:
+            row = db.execute(sa.select(SETTLEMENTS).where(*self._of(batch))).one()
+            if row.end_stan:
+                return int(row.end_stan)
+            stan = self._take_stan(db)
+            self._update(db, batch, end_stan=stan)
+            return stan
+
+    def ended(self, batch: int) -> None:
+        """The acquirer has taken the end of the batch upload: what it was told stands."""
+        with self._ledger.writing() as db:
+            self._close(db, batch, TOLD, f"batch {batch} told payment by payment")
+
+    def _close(self, db: sa.Connection, batch: int, state: str, why: str) -> None:
+        """Settle the batch's payments; the terminal goes on with the next batch number."""
+        self._update(db, batch, state=state)
+        rows = db.execute(sa.select(MONEY).where(*self._in_batch(batch))).all()
+        keys = [(r.unit_id, r.epoch, r.seq) for r in rows]
+        money.move(db, keys, money.ACCEPTED, money.SETTLED, why, self._ledger.now())
+        following = batch + 1 if batch < LAST_BATCH else 1
+        db.execute(
+            TERMINALS.update()
+            .where(self._mine(), TERMINALS.c.batch == batch)
+            .values(batch=following)
+        )
+
+    def _update(self, db: sa.Connection, batch: int, **values: Any) -> None:
+        db.execute(
+            SETTLEMENTS.update()
+            .where(*self._of(batch))
+            .values(changed_at=self._ledger.now(), **values)
+        )
+
+
+def _settled(row: Any) -> Settled:
+    return Settled(
+        row.batch,
+        row.stan,
+        row.payments,
+        row.amount,
+        row.state == CLOSED,
+        row.state,
+        row.uploaded,
+    )
 
 
 def _same(a: sa.Table, b: sa.Table) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        a.c.unit_id == b.c.unit_id, a.c.epoch == b.c.epoch, a.c.seq == b.c.seq
-    )
+    return sa.and_(a.c.unit_id == b.c.unit_id, a.c.epoch == b.c.epoch, a.c.seq == b.c.seq)

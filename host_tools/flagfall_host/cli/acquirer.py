@@ -1,5 +1,6 @@
 """`flagfall acquirer`: sign in, upload, settle; and a host to practise on."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,19 +12,18 @@ from rich.progress import Progress
 from flagfall_host.acquirer.client import Acquirer
 from flagfall_host.acquirer.codec import decode as decode_frame
 from flagfall_host.acquirer.errors import AcquirerError, FrameError
+from flagfall_host.acquirer.faults import MENU, Faults, read_plan
 from flagfall_host.acquirer.message import Terminal
 from flagfall_host.acquirer.profile import Profile
-from flagfall_host.acquirer.simulator import FAULTS
 from flagfall_host.acquirer.simulator import run as run_simulator
+from flagfall_host.acquirer.terminal_state import Settled
 from flagfall_host.acquirer.working_keys import TEST_MASTER_KEY, load_master_key
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.ledger import Ledger
 
 app = typer.Typer(help="Settle with the acquirer (ISO 8583).", no_args_is_help=True)
 
-Host = Annotated[
-    str, typer.Option(help="The acquirer's HOST:PORT.", envvar="FLAGFALL_ACQUIRER")
-]
+Host = Annotated[str, typer.Option(help="The acquirer's HOST:PORT.", envvar="FLAGFALL_ACQUIRER")]
 TerminalId = Annotated[
     str, typer.Option("--terminal", help="Terminal id, 8 characters.", envvar="FLAGFALL_TERMINAL")
 ]
@@ -102,6 +102,9 @@ def upload(
     fleet: FleetDir = _FLEET,
     profile: ProfileName = "unionpay",
     tmk: MasterKey = TEST_MASTER_KEY,
+    unit: Annotated[
+        list[str] | None, typer.Option(help="Only this unit's taps; may be repeated.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Upload every tap that was approved offline (0200). Safe to repeat at any time.
@@ -115,7 +118,9 @@ def upload(
         Progress(transient=True, disable=as_json) as bar,
     ):
         task = bar.add_task("upload", total=None)
-        result = acquirer.upload(lambda done, of: bar.update(task, completed=done, total=of))
+        result = acquirer.upload(
+            lambda done, of: bar.update(task, completed=done, total=of), unit or None
+        )
     fields = {
         "accepted": result.accepted,
         "amount_minor": result.amount,
@@ -148,18 +153,45 @@ def settle(
     tmk: MasterKey = TEST_MASTER_KEY,
     as_json: Json = False,
 ) -> None:
-    """Close the batch: compare totals with the acquirer (0500)."""
+    """Close every open batch: compare totals with the acquirer (0500), tell all if they differ."""
     who = _terminal(terminal, merchant)
     with (
         Ledger.open(ledger) as book,
         _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
     ):
-        result = acquirer.settle()
-    _say(
-        as_json,
-        {"batch": result.batch, "payments": result.count, "amount_minor": result.amount},
-        f"settled: batch {result.batch}, {result.count} taps, {money(result.amount)}",
-    )
+        batches = acquirer.settle_all()
+    if as_json:
+        typer.echo(json.dumps([{**_shown(b), "balanced": b.balanced} for b in batches]))
+        return
+    for b in batches:
+        how = "" if b.balanced else "; the totals did not balance, so each tap was told"
+        typer.echo(f"settled: batch {b.batch}, {b.count} taps, {money(b.amount)}{how}")
+    if not batches:
+        typer.echo("nothing to settle")
+
+
+def _shown(batch: Settled) -> dict[str, Any]:
+    return {"batch": batch.batch, "payments": batch.count, "amount_minor": batch.amount}
+
+
+@app.command()
+def echo(
+    host: Host,
+    terminal: TerminalId,
+    merchant: MerchantId,
+    ledger: Where = _LEDGER,
+    fleet: FleetDir = _FLEET,
+    profile: ProfileName = "unionpay",
+    tmk: MasterKey = TEST_MASTER_KEY,
+) -> None:
+    """Ask whether the host is there (0820)."""
+    who = _terminal(terminal, merchant)
+    with (
+        Ledger.open(ledger) as book,
+        _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
+    ):
+        acquirer.echo()
+    typer.echo(f"{host} is there")
 
 
 @app.command()
@@ -196,17 +228,33 @@ def simulate(
     profile: ProfileName = "unionpay",
     fault: Annotated[
         list[str] | None,
-        typer.Option(help=f"NAME=COUNT for the next sales; {', '.join(FAULTS)}."),
+        typer.Option(help=f"NAME[@MTI]=COUNT: the next messages meet it. {', '.join(MENU)}."),
     ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(help='JSON file of faults: {"drop": 2, "late@0500": 1, "chaos": SEED}.'),
+    ] = None,
+    answer_s: Annotated[
+        float | None, typer.Option(help="How long its terminals wait; default: the profile's.")
+    ] = None,
+    delay_ms: Annotated[int, typer.Option(help="How long it thinks about each message.")] = 0,
+    tmk: MasterKey = TEST_MASTER_KEY,
 ) -> None:
     """Run an acquirer's host to practise on. Prints its address as one JSON line."""
-    faults = {}
+    plan, chaos = read_plan(faults) if faults else ({}, None)
     for entry in fault or []:
         name, _, count = entry.partition("=")
-        if name not in FAULTS or not (count or "1").isdigit():
-            raise AcquirerError(f"--fault {entry}: NAME=COUNT with one of {', '.join(FAULTS)}")
-        faults[name] = int(count or "1")
-    try:
-        run_simulator(book, port, issuer_keys, profile, faults)
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+        if not (count or "1").isdigit():
+            raise AcquirerError(f"--fault {entry}: a count is needed, such as drop=2")
+        plan[name] = int(count or "1")
+    with contextlib.suppress(KeyboardInterrupt):
+        run_simulator(
+            book,
+            port,
+            issuer_keys,
+            profile,
+            Faults(plan, chaos),
+            answer_s=answer_s,
+            delay_s=delay_ms / 1000,
+            master_key=load_master_key(tmk),
+        )

@@ -1,0 +1,380 @@
+"""A day with the acquirer: sign in, upload, settle; with every fault of the menu; and PANs."""
+
+import logging
+import random
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from flagfall_host.acquirer.errors import (
+    AcquirerError,
+    KeysError,
+    NoAnswer,
+    Refused,
+    WrongFleetKey,
+)
+from flagfall_host.acquirer.faults import MENU
+from office import FLEET_KEY, PANS, TERMINAL, Host, TapUnit, acquirer, agree, booked
+
+UPLOAD_FAULTS = [name for name, (_, mti) in MENU.items() if mti == "0200"]
+
+
+def evening(ledger, port, profile="unionpay", tries=30):
+    """Sign in, upload and settle, each again and again until it is done, as a person would."""
+    with acquirer(ledger, port, profile) as a:
+        for step in (a.sign_in, a.upload, a.settle):
+            for _ in range(tries):
+                try:
+                    step()
+                    break
+                except AcquirerError:
+                    continue
+            else:
+                raise AssertionError(f"{step.__name__} never ended")
+        return a.counters
+
+
+@pytest.mark.parametrize("profile", ["unionpay", "long-keys", "single-des"])
+def test_a_day_in_each_profile(ledger, tmp_path, profile):
+    _, amount = booked(ledger)
+    with Host(tmp_path / "host", profile=profile) as host:
+        with acquirer(ledger, host.port, profile) as a:
+            assert a.sign_in() == 1
+            a.echo()
+            seen = []
+            result = a.upload(lambda done, of: seen.append((done, of)))
+            assert (result.accepted, result.amount, result.repeated) == (6, amount, 0)
+            assert seen[-1] == (6, 6) and result.refused == result.unreadable == []
+            settled = a.settle()
+            assert (settled.batch, settled.count, settled.amount) == (1, 6, amount)
+            assert settled.balanced
+            assert a.settle() == settled and a.settle_all() == []
+            assert a.sign_in() == 2
+            assert a.upload().accepted == 0
+        agree(ledger, host, 6, amount)
+
+
+def test_two_days_two_batches(ledger, tmp_path):
+    unit, amount = booked(ledger, 3)
+    with Host(tmp_path / "host") as host:
+        evening(ledger, host.port)
+        for _ in range(2):
+            unit.tap(700)
+        ledger.book(unit.unit_id, unit.raws, unit.key)
+        evening(ledger, host.port)
+        agree(ledger, host, 5, amount + 1400)
+        assert {s[1] for s in host.sales()} == {1, 2}
+
+
+@pytest.mark.parametrize("fault", UPLOAD_FAULTS)
+def test_each_fault_of_the_menu_on_upload(ledger, tmp_path, fault):
+    _, amount = booked(ledger)
+    with Host(tmp_path / "host", "--fault", f"{fault}=4") as host:
+        counters = evening(ledger, host.port)
+        agree(ledger, host, 6, amount)
+    assert counters.asked > 8 or fault in ("twice", "stray")
+
+
+@pytest.mark.parametrize("mti", ["0800", "0500"])
+@pytest.mark.parametrize("fault", ["lose-request", "lose-answer", "cut", "garble", "busy"])
+def test_faults_of_sign_in_and_settlement(ledger, tmp_path, fault, mti):
+    _, amount = booked(ledger, 2)
+    with Host(tmp_path / "host", "--fault", f"{fault}@{mti}=4") as host:
+        evening(ledger, host.port)
+        agree(ledger, host, 2, amount)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_chaos(ledger, tmp_path, seed):
+    _, amount = booked(ledger, 8)
+    plan = tmp_path / "faults.json"
+    plan.write_text(f'{{"chaos": {seed}, "unbalanced": {seed % 2}}}')
+    with Host(tmp_path / "host", "--faults", str(plan)) as host:
+        evening(ledger, host.port)
+        agree(ledger, host, 8, amount)
+
+
+def test_a_lost_answer_is_unknown_and_the_same_message_resolves_it(ledger, tmp_path):
+    _, amount = booked(ledger, 2)
+    with Host(tmp_path / "host", "--fault", "lose-answer=3") as host:
+        with acquirer(ledger, host.port) as a:
+            a.sign_in()
+            with pytest.raises(NoAnswer, match="stays unknown"):
+                a.upload()
+            assert ledger.summary()["states"]["unknown"][0] == 1
+            assert host.everything()["payments"] == 1
+            with pytest.raises(AcquirerError, match="not known"):
+                a.settle()
+            result = a.upload()
+            assert (result.accepted, result.repeated) == (2, 1)
+            a.settle()
+        agree(ledger, host, 2, amount)
+    first = [m["state"] for m in ledger.rows("moves")][:5]
+    assert first == ["queued", "queued", "sent", "unknown", "accepted"]
+
+
+def test_no_host_at_all(ledger):
+    booked(ledger, 1)
+    with acquirer(ledger, 1) as a:
+        with pytest.raises(NoAnswer, match="127.0.0.1:1"):
+            a.sign_in()
+        with pytest.raises(KeysError, match="not signed in"):
+            a.upload()
+    assert ledger.summary()["states"] == {"captured": (1, 1000)}
+
+
+def test_a0_signs_in_again_once_and_then_says_so(ledger, tmp_path):
+    booked(ledger, 1)
+    with (
+        Host(tmp_path / "host", "--fault", "mac-error=2") as host,
+        acquirer(ledger, host.port) as a,
+    ):
+        a.sign_in()
+        with pytest.raises(KeysError, match="even after a new sign-in"):
+            a.upload()
+        assert ledger.summary()["states"] == {"queued": (1, 1000)}
+        assert a.upload().accepted == 1
+
+
+def test_a_false_cryptogram_is_refused_for_good(ledger, tmp_path):
+    unit = TapUnit()
+    unit.tap(1000, imk=b"\x11" * 16)
+    unit.tap(1100)
+    ledger.book(unit.unit_id, unit.raws, unit.key)
+    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+        a.sign_in()
+        result = a.upload()
+        assert [(r[0], r[3]) for r in result.refused] == [("TAXI-1", "05")]
+        assert a.settle().count == 1
+        assert host.everything()["settled_amount"] == 1100
+    assert ledger.summary()["states"] == {"refused": (1, 1000), "settled": (1, 1100)}
+    assert [f.kind for f in ledger.check()] == ["refused-money"]
+
+
+@pytest.mark.parametrize("cvn", [0x01, 0x12])
+def test_transit_payments_go_up_as_deferred_sales(ledger, tmp_path, cvn):
+    unit = TapUnit()
+    unit.tap(900, online=True, cvn=cvn, **{"9F74": b""})
+    unit.tap(800)
+    ledger.book(unit.unit_id, unit.raws, unit.key)
+    with Host(tmp_path / "host") as host:
+        evening(ledger, host.port)
+        agree(ledger, host, 2, 1700)
+
+
+@pytest.mark.parametrize(
+    "faults", [(), ("--fault", "lose-answer@0320=4"), ("--fault", "drop@0320=7")]
+)
+def test_totals_that_do_not_balance_are_told_payment_by_payment(ledger, tmp_path, faults):
+    _, amount = booked(ledger, 5)
+    with Host(tmp_path / "host", "--fault", "unbalanced=1", *faults) as host:
+        evening(ledger, host.port)
+        agree(ledger, host, 5, amount)
+        with acquirer(ledger, host.port) as a:
+            assert not a.settle().balanced
+            assert a.sign_in() == 2
+
+
+def test_an_error_of_the_host_settles_nothing_and_can_be_asked_again(ledger, tmp_path):
+    _, amount = booked(ledger, 2)
+    with Host(tmp_path / "host", "--fault", "error=1") as host:
+        with acquirer(ledger, host.port) as a:
+            a.sign_in()
+            a.upload()
+            with pytest.raises(Refused, match="Nothing is settled"):
+                a.settle()
+            assert a.settle().balanced
+        agree(ledger, host, 2, amount)
+
+
+def test_the_host_restarts_between_all(ledger, tmp_path):
+    _, amount = booked(ledger, 4)
+    with Host(tmp_path / "host", "--fault", "lose-answer=3") as host:
+        with acquirer(ledger, host.port) as a:
+            a.sign_in()
+            with pytest.raises(NoAnswer):
+                a.upload()
+        host.restart()
+        evening(ledger, host.port)
+        agree(ledger, host, 4, amount)
+
+
+def test_another_fleet_key_changes_nothing(ledger, tmp_path):
+    unit = TapUnit()
+    unit.data_key = bytes(32)
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    unit.key_record(rsa.generate_private_key(65_537, 2048).public_key())
+    unit.tap(1000)
+    ledger.book(unit.unit_id, unit.raws, unit.key)
+    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+        a.sign_in()
+        with pytest.raises(WrongFleetKey, match="Nothing was changed"):
+            a.upload()
+    assert set(ledger.summary()["states"]) <= {"captured", "queued"}
+
+
+def test_what_cannot_be_opened_is_named_and_the_rest_goes_up(ledger, tmp_path):
+    unit = TapUnit()
+    unit.tap(1000)
+    unit.payment(1100, sealed=unit.seal(b"\x9f\x26"))
+    unit.payment(1200, sealed=b"\1\0" + bytes(48))
+    unit.payment(1300, sealed=unit.seal(b"\x57\x03\x12\x34\x56"))
+    unit.payment(1500)
+    unit.tap(1400)
+    ledger.book(unit.unit_id, unit.raws, unit.key)
+    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+        a.sign_in()
+        result = a.upload()
+        assert result.accepted == 2 and len(result.unreadable) == 4
+        assert ledger.summary()["states"]["disputed"][0] == 4
+        assert a.settle().amount == 2400
+
+
+def test_a_late_key_record_is_waited_for(ledger, tmp_path):
+    unit = TapUnit()
+    unit.tap(1000)
+    ledger.book(unit.unit_id, unit.raws[1:], unit.key)
+    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+        a.sign_in()
+        assert "no KEY record" in a.upload().unreadable[0]
+        assert ledger.summary()["states"] == {"queued": (1, 1000)}
+        assert a.settle().count == 0
+        ledger.book(unit.unit_id, unit.raws[:1], unit.key)
+        assert a.upload().accepted == 1
+        assert a.settle().count == 1
+        agree(ledger, host, 1, 1000)
+
+
+def test_amount_and_signed_amount_must_be_one(ledger, tmp_path):
+    unit = TapUnit()
+    unit.tap(1000, **{"9F02": bytes.fromhex("000000000999")})
+    ledger.book(unit.unit_id, unit.raws, unit.key)
+    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+        a.sign_in()
+        assert "card has signed" in a.upload().unreadable[0]
+    assert ledger.summary()["states"] == {"disputed": (1, 1000)}
+
+
+def test_another_merchant_cannot_take_a_terminal(ledger):
+    from flagfall_host.acquirer.message import Terminal
+
+    acquirer(ledger, 1).close()
+    with pytest.raises(AcquirerError, match="check --merchant"):
+        acquirer(ledger, 1, terminal=Terminal(TERMINAL.terminal_id, "9" * 15))
+
+
+def test_no_card_number_anywhere(ledger, tmp_path, caplog):
+    """Not in the ledger, the book, the host's log, ours, or what exceptions and reprs say."""
+    caplog.set_level(logging.DEBUG)
+    booked(ledger, 6)
+    said = []
+    with Host(tmp_path / "host", "--fault", "garble=2") as host:
+        with acquirer(ledger, host.port) as a:
+            a.sign_in()
+            upload = a._state
+            said.append(repr(a.upload()))
+            said += [repr(a._sale(u, "0200")) for u in upload.in_batch(1)]
+            said += [repr(a._opener.open(*u.key)) for u in upload.in_batch(1)]
+            said.append(repr(a.settle()))
+            with pytest.raises(AcquirerError) as error:
+                a._exchange._profile.spec["3"]["max_len"] = 4
+                a._exchange.ask(a._sale(upload._uploads()[0], "0200"))
+            said.append(str(error.value) + repr(error.value) + repr(error.value.__context__))
+        said.append((tmp_path / "host" / "log").read_text())
+    said.append(caplog.text)
+    for path in [*tmp_path.glob("*.sqlite*"), *(tmp_path / "host").glob("*")]:
+        said.append(path.read_bytes().hex())
+        said.append(path.read_bytes().decode("latin-1"))
+    everything = "\n".join(said)
+    for pan in PANS:
+        assert pan not in everything and pan.encode().hex() not in everything
+
+
+def test_a_ledger_without_the_fleet_key_opens_no_card(ledger, tmp_path):
+    """What a thief of the file has: sealed bytes, wrapped keys, last four digits."""
+    booked(ledger, 3)
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        dump = "\n".join(db.iterdump())
+    for pan in PANS:
+        assert pan not in dump and pan[:12] not in dump
+    assert f"{FLEET_KEY.private_numbers().d:x}" not in dump
+
+
+def test_kill_the_office_at_random_points_and_go_on(ledger, tmp_path):
+    """kill -9 of upload and settle, again and again: each payment is at the host exactly once."""
+    _, amount = booked(ledger, 12)
+    chance = random.Random(5)
+    with Host(tmp_path / "host", "--delay-ms", "3") as host:
+        with acquirer(ledger, host.port) as a:
+            a.sign_in()
+        ended = 0
+        for _ in range(60):
+            ended += _killed_after(tmp_path, host.port, chance.randrange(1, 60))
+            if ended:
+                break
+        evening(ledger, host.port)
+        agree(ledger, host, 12, amount)
+
+
+def _killed_after(folder, port, statements):
+    """One run of the office's evening in a child that dies after so many statements."""
+    import os
+    import signal
+
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        assert not os.WIFEXITED(status) or os.WEXITSTATUS(status) == 0
+        return os.WIFEXITED(status)
+    try:
+        from flagfall_host.ledger import Ledger
+        from sqlalchemy import event
+
+        ledger = Ledger.open(folder / "ledger.sqlite")
+        left = [statements]
+
+        def count(*_):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        event.listen(ledger.engine, "before_cursor_execute", count)
+        with acquirer(ledger, port) as a:
+            a.upload()
+            a.settle()
+        os._exit(0)
+    except BaseException:
+        os._exit(1)
+
+
+def test_the_commands_as_a_person_types_them(ledger, tmp_path):
+    from flagfall_host.depot.fleet import Fleet
+
+    fleet = Fleet.create(tmp_path / "fleet", "office")
+    unit = TapUnit()
+    unit.key_record(fleet.private_key.public_key())
+    unit.tap(1250)
+    ledger.book(unit.unit_id, unit.raws, unit.key)
+    with Host(tmp_path / "host") as host:
+        common = ["--ledger", tmp_path / "ledger.sqlite", "--fleet", tmp_path / "fleet"]
+        common += ["--host", f"127.0.0.1:{host.port}", "--terminal", TERMINAL.terminal_id]
+        common += ["--merchant", TERMINAL.merchant_id]
+
+        def run(*words):
+            command = [sys.executable, "-m", "flagfall_host.cli.main", *map(str, words)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        assert "batch 1" in run("acquirer", "sign-in", *common)
+        assert "is there" in run("acquirer", "echo", *common)
+        assert "accepted: 1 taps, 12.50" in run("acquirer", "upload", *common)
+        assert "settled: batch 1, 1 taps, 12.50" in run("acquirer", "settle", *common)
+        status = run("ledger", "status", "--ledger", tmp_path / "ledger.sqlite")
+        assert "settled" in status and "12.50" in status
+        listed = run("ledger", "list", "money", "--ledger", tmp_path / "ledger.sqlite", "--json")
+        assert '"settled"' in listed
+        checked = run("ledger", "check", "--ledger", tmp_path / "ledger.sqlite")
+        assert "nothing is missing" in checked
