@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 import typer
 from flagfall import clock
 from flagfall.link import messages
@@ -32,11 +33,14 @@ Port = Annotated[
 FleetDir = Annotated[
     Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
 ]
+LedgerPlace = Annotated[
+    str, typer.Option("--ledger", help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")
+]
 Baud = Annotated[int, typer.Option(help="The speed of the unit's cable port.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 _FLEET = Path("fleet")
-_LEDGER = Path("ledger.sqlite")
+_LEDGER = "ledger.sqlite"
 
 
 class NoPort(LinkError):
@@ -107,9 +111,7 @@ def pull(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Pull at all serial ports.")] = False,
     fleet: FleetDir = _FLEET,
-    ledger: Annotated[
-        str, typer.Option(help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")
-    ] = str(_LEDGER),
+    ledger: LedgerPlace = _LEDGER,
     baud: Baud = BASE_BAUD,
     fast: Annotated[
         int, typer.Option(help="The speed to go up to; 0 stays at --baud.")
@@ -218,8 +220,12 @@ def provision(
     config: Annotated[
         str | None, typer.Option(help="Its configuration, a JSON or TOML file.")
     ] = None,
-    epoch: Annotated[int, typer.Option(help="First epoch; above any that this id had.")] = 1,
+    epoch: Annotated[
+        int | None,
+        typer.Option(help="Its first epoch.", show_default="above all that the ledger has"),
+    ] = None,
     fleet: FleetDir = _FLEET,
+    ledger: LedgerPlace = _LEDGER,
     baud: Baud = BASE_BAUD,
     as_json: Json = False,
 ) -> None:
@@ -227,8 +233,22 @@ def provision(
     check_unit_id(unit_id)
     keys = Fleet.open(fleet)
     settings = json.loads(read_pushed_file(PushKind.CONFIG, config)) if config else None
-    identity = Identity(unit_id, keys.unit_key(unit_id), keys.public_der, epoch)
+    first = _next_epoch(ledger, unit_id) if epoch is None else epoch
+    identity = Identity(unit_id, keys.unit_key(unit_id), keys.public_der, first)
     with Link(SerialWire(port, baud), keys.unit_key) as link:
         find_unit(link)
         provision_unit(link, identity, settings)
-    _print({"unit": unit_id, "state": "provisioned", "key_id": keys.key_id.hex()}, as_json)
+    fields = {"unit": unit_id, "state": "provisioned", "epoch": first}
+    _print(fields | {"key_id": keys.key_id.hex()}, as_json)
+
+
+def _next_epoch(where: str, unit_id: str) -> int:
+    """1, or for an id that was in use before, one more than the ledger has of it."""
+    if "://" not in where and not Path(where).exists():
+        return 1
+    from flagfall_host.ledger import Ledger
+    from flagfall_host.ledger.tables import UNITS
+
+    question = sa.select(UNITS.c.max_epoch).where(UNITS.c.unit_id == unit_id)
+    with Ledger.open(where) as book, book.reading() as connection:
+        return (connection.execute(question).scalar() or 0) + 1

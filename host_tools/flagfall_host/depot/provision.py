@@ -64,7 +64,7 @@ def provision(link: Link, identity: Identity, config: dict[str, Any] | None = No
     if unit.provisioned:
         raise AlreadyProvisioned(
             f"{name}: this unit is provisioned already, as {unit.unit_id}: a unit takes a new "
-            "identity only after its flash was erased (`flagfall flash --erase`)"
+            "identity only after its flash was erased (`flagfall flash --erase`, after a pull)"
         )
     message: dict[str, Any] = {
         "unit_id": identity.unit_id,

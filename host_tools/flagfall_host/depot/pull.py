@@ -163,6 +163,7 @@ class _Pull:
         started = link.wire.now()
         newest = link.ask(messages.INFO).get("last_seq")
         self._total = newest if isinstance(newest, int) else 0
+        self._begin()
         try:
             self._fetch()
         finally:
@@ -172,6 +173,20 @@ class _Pull:
         if not self._accept and (result.damaged or result.refused or result.missing):
             raise LostRecords(self._loss_words(), result)
         return result
+
+    def _begin(self) -> None:
+        """Say first what is booked already.
+
+        A cut pull may owe the unit this receipt. And a unit that was provisioned anew refuses
+        it, since its seqs count from 1 again: then all of it is new.
+        """
+        try:
+            self._give_receipt()
+        except UnitRefused as e:
+            if e.code != messages.JOURNAL:
+                raise
+            self._from_start = True
+            self._next = self._result.from_seq = 1
 
     # --- fetching -----------------------------------------------------------------------------
 
@@ -347,7 +362,7 @@ class _Pull:
         answer = self._link.ask(messages.RECEIPT, messages.pack_receipt(epoch, upto, link))
         freed = answer.get("freed")
         self._result.receipt_upto = upto
-        self._result.freed = freed if isinstance(freed, int) else 0
+        self._result.freed += freed if isinstance(freed, int) else 0
 
     def _loss_words(self) -> str:
         result = self._result
