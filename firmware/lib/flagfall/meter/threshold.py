@@ -69,6 +69,7 @@ class SpeedThreshold:
         self.pending_ms = 0
         self.pending_x = 0
         self.undecided_ms = 0
+        self._doubt = 0
         self.lead = -self._num
 
     def time(self, ms):
@@ -137,7 +138,7 @@ class SpeedThreshold:
                 self.undecided_ms = 0
                 lead = 0
                 self._doubt = doubt
-            elif lead < 0:
+            elif lead < 0 or self._doubt:
                 self.undecided_ms = self.pending_ms
         elif lead < 0 or (lead == 0 and not self.inclusive):
             self.pending_ms = 0
