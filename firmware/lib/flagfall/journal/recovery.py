@@ -52,7 +52,7 @@ class Start:
         self._take(found, place)
         # The newest sector may hold no record yet: then the link is in the one before it. If it
         # was being filled with records from a failing one, the newest of them may still be there.
-        while (not found or header.moved) and back < min(_BACK, self._places.count - 1):
+        while (not self.newest or header.moved) and back < min(_BACK, self._places.count - 1):
             back += 1
             place = (self.place - back) % self._places.count
             found = self._places.walk(place)

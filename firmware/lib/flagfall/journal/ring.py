@@ -395,6 +395,9 @@ class Journal:
             return None
         for back in range(self.sectors):
             place = (self._place - back) % self.sectors
+            header = self._places.header(place)
+            if header.state == GOOD and header.generation < self._generation - back:
+                continue  # of a round before: it failed to erase
             for offset, seq in reversed(self._index(place)):
                 raw = self._read_record(place, offset, seq)
                 if raw and raw[1] == type:

@@ -9,7 +9,7 @@ SOAK = bool(os.environ.get("FLAGFALL_SOAK"))
 
 
 @pytest.mark.timeout(3600 if SOAK else 180)
-@pytest.mark.parametrize("seed", range(1, 60 if SOAK else 7))
+@pytest.mark.parametrize("seed", range(1, 60 if SOAK else 5))
 def test_depth_1(seed):
     cuts = depth_1(seed, 3 + seed % 3, 70)
     print(f"seed {seed}: {cuts} cuts, one at each operation in each mode")
@@ -26,9 +26,9 @@ def test_depth_2(seed):
 
 @pytest.mark.timeout(36000 if SOAK else 180)
 def test_depth_n():
-    cuts = random_cuts(2, 50000 if SOAK else 500)
+    cuts = random_cuts(2, 50000 if SOAK else 300)
     print(f"{cuts} cuts in random lives")
-    assert cuts > 1000
+    assert cuts > 600
 
 
 @pytest.mark.timeout(36000 if SOAK else 180)
