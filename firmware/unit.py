@@ -118,7 +118,8 @@ class Unit:
             self._board,
             self._make_reader(self._board.reader_port()),
             terminal,
-            Sealer(c.fleet_key, self._board.random),
+            # A key's number is unique over the epochs: sealed data outlive a restart.
+            Sealer(c.fleet_key, self._board.random, booking.journal.epoch & 0xFFFF),
             journal_key,
             booking,
             duty,

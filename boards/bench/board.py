@@ -5,7 +5,6 @@
 #   world   path of the world's UNIX socket       cable, reader   paths of the pty's
 #   journal, trips   flash files                  files           folder of the small files
 #   seed    hex or null                           power_ons       how often power came before
-#   cut     null, or [operations, mode] for a power cut planned at a flash operation
 
 import hashlib
 import json
@@ -35,9 +34,7 @@ class Board:
         self.sleep_ms = self.world.sleep_ms
         self._drawn = 0
         self._ports = {}
-        if self._setup["cut"]:
-            operations, mode = self._setup["cut"]
-            self.journal_flash.cut_after(operations, mode, self._power_goes)
+        self.world.on_cut = self._plan_cut
 
     async def start(self):
         """Bring up what needs waiting for: here the world's first word of the time."""
@@ -83,8 +80,12 @@ class Board:
             self._ports[name] = SerialPort(self._setup[name])
         return self._ports[name]
 
-    def _power_goes(self):
+    def _plan_cut(self, flash, operations, mode):
+        chips = {"journal": self.journal_flash, "trips": self.trips_flash}
+        chips[flash].cut_after(operations, mode, lambda: self._power_goes(flash))
+
+    def _power_goes(self, flash):
         # Tell the world, then do nothing more: it cuts the power.
-        self.world.send_now("C flash")
+        self.world.send_now("C " + flash)
         while True:
             time.sleep(1)

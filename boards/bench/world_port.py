@@ -5,6 +5,7 @@
 #   from the world:  T <ms> <pulses> <utc>   the world's clock, wheel and calendar now
 #                    K <key> [text]          a key was pressed
 #                    J <job>                 the printer has put this job on paper
+#                    X <flash> <n> <mode>    cut the power at the n-th flash operation from now
 #   to the world:    A <ms>                  the meter has seen everything up to this time
 #                    F <json>                the face: what the displays show
 #                    P <json>                a print job
@@ -49,6 +50,7 @@ class WorldPort:
         self._key = asyncio.Event()
         self._job = 0
         self._printed = asyncio.Event()
+        self.on_cut = None  # set by the board: plans a power cut
 
     def send(self, kind, text):
         self._stream.write(kind + " " + text + "\n")
@@ -82,6 +84,9 @@ class WorldPort:
                 else:
                     self.keys.append((words[1], words[2] if len(words) > 2 else ""))
                     self._key.set()
+            elif words[0] == "X":
+                flash, operations, mode = line.split(" ")[1:]
+                self.on_cut(flash, int(operations), mode)
             elif words[0] == "J" and int(words[1]) == self._job:
                 self._printed.set()
 

@@ -27,6 +27,7 @@ class Duty:
         self.trip_booked = False  # the TRIP record of the current trip is in flash
         self.receipt_due = False
         self.torn = []  # (seq, trip, shift, card tag, kernel's context packed), not resolved
+        self.intent = b""  # a payment whose debit was being asked for (app/payment.py)
         self.shift_trips = self.shift_fares = 0
         self.shift_cards = self.shift_card_amount = 0
         self._seq = 0
@@ -51,6 +52,8 @@ class Duty:
         for seq, trip, shift, tag, context in self.torn:
             parts.append(struct.pack(_TORN, seq, trip, shift, tag, len(context)))
             parts.append(context)
+        parts.append(struct.pack("<H", len(self.intent)))
+        parts.append(self.intent)
         parts.append(snapshot)
         return b"".join(parts)
 
@@ -79,7 +82,10 @@ class Duty:
             at += _TORN_FIXED
             self.torn.append((seq, trip, shift, tag, blob[at : at + n]))
             at += n
-        return blob[at:]
+        n = blob[at] | blob[at + 1] << 8
+        at += 2
+        self.intent = blob[at : at + n]
+        return blob[at + n :]
 
     def replay(self, journal):
         """Apply the journal records that came after the checkpoint."""
@@ -97,6 +103,8 @@ class Duty:
             fields = schema.unpack(type, body)
             if fields["outcome"] in (schema.APPROVED, schema.TORN_DEBITED):
                 self.card_paid(fields["amount"])
+            if fields["trip"] == self.trip:
+                self.intent = b""  # what came of it is in this record
             if fields["torn_seq"]:
                 self.torn = [t for t in self.torn if t[0] != fields["torn_seq"]]
         elif type == schema.TRIP:

@@ -49,6 +49,7 @@ class Keys:
             except Refused as e:
                 self._screen.say(str(e))
                 self._screen.tone("refused")
+            self._screen.refresh()
 
     async def _sign(self, driver, _asked):
         duty = self._duty

@@ -21,7 +21,13 @@ _TAP_WAIT_MS = const(60000)  # how long the driver's request to tap stands
 _LEAVE_POLL_MS = const(50)
 _LEAVE_POLLS = const(40)  # how long a paid card may stay before the field is cut anyway
 _TORN_T2_MS = const(60000)  # a torn payment waits so long for its card (payment terminals' T2)
+_CLOCK_FLOOR = const(820454400)  # 2026-01-01: no unit of this release is older
+_TORN_BYTES = const(280)  # of contexts; a checkpoint must hold them in one record
 _FIELD_OFF_MS = const(10)  # EMV Contactless Book D: tRESET is 5.1 to 10 ms
+# A payment that is about to debit: trip, shift, card tag, ATC, last digits, length of the context;
+# then the kernel's context and the sealed card data.
+_INTENT = "<II8sH4sB"
+_INTENT_FIXED = const(23)
 _NO_CARD = b"\0" * 8
 
 
@@ -65,6 +71,10 @@ class Payment:
             except ValueError:
                 continue  # the TORN record itself is in the journal: the office sees it open
             self._torn.append(Torn(seq, trip, shift, tag, context))
+        try:
+            self._recover_intent()
+        except (ValueError, JournalFull) as e:
+            self._booking.event(schema.READER_FAULT, "cut off tap: %s" % e)
 
     def cancel(self):
         """The driver wants something else: stop waiting for a card."""
@@ -74,6 +84,10 @@ class Payment:
         """Take `amount` (minor units) from the next card. True if it is paid and in flash."""
         if not self._booking.journal.room_for_card():
             self._screen.say("Memory full: no cards until the office has pulled. Take cash.")
+            return False
+        if self._board.utc_s() < _CLOCK_FLOOR:
+            # No card's expiry can be judged by a clock that has lost the year.
+            self._screen.say("Clock is not set: connect the office's cable. Take cash.")
             return False
         self._cancelled = False
         self.busy = True
@@ -148,12 +162,60 @@ class Payment:
         )
         apdu = tx.start()
         while apdu is not None:
+            debit = tx.before_debit()
+            if debit is not None:
+                self._intend(tx, debit[0], debit[1])
             try:
                 apdu = tx.step(await self._reader.transceive(apdu))
             except CardLost:
                 tx.card_lost()
                 break
         return tx
+
+    def _intend(self, tx, context, result):
+        """The next command debits the card. Make durable what a power cut must not take."""
+        packed = context.pack()
+        self._duty.intent = (
+            struct.pack(
+                _INTENT,
+                self._duty.trip,
+                self._duty.shift,
+                self._tag(tx),
+                result.atc,
+                (result.last_four or "0000").encode(),
+                len(packed),
+            )
+            + packed
+            + self._sealed(result)
+        )
+        self._checkpoint()
+
+    def _recover_intent(self):
+        """The power went while a card was being debited: from here on it is a torn payment."""
+        intent = self._duty.intent
+        if not intent:
+            return
+        trip, shift, tag, atc, digits, n = struct.unpack(_INTENT, intent[:_INTENT_FIXED])
+        packed = intent[_INTENT_FIXED : _INTENT_FIXED + n]
+        context = torn.unpack(packed, self._same_card(tag))
+        seq = self._booking.payment(
+            trip=trip,
+            shift=shift,
+            outcome=schema.TORN,
+            profile=context.profile,
+            amount=context.amount,
+            currency=context.currency,
+            last_digits=digits.decode(),
+            atc=atc,
+            balance_after=schema.UNKNOWN_BALANCE,
+            torn_seq=0,
+            card_tag=tag,
+            reason="power",
+            sealed=intent[_INTENT_FIXED + n :],
+        )
+        self._torn.append(Torn(seq, trip, shift, tag, context))
+        self._remember()
+        self._screen.say("A tap was cut off by the power. Hold the same card again: CARD")
 
     def _conclude(self, tx):
         """Book what the tap has shown, then say it. True paid, False not, None: tap again."""
@@ -180,8 +242,9 @@ class Payment:
         if kind == schema.TORN and tx.torn is not None:
             tag = self._tag(tx)
             self._torn.append(Torn(seq, self._duty.trip, self._duty.shift, tag, tx.torn))
-            if len(self._torn) > torn.MAX_TORN:
+            while len(self._torn) > 1 and not self._torn_fit():
                 self._close_torn(self._torn[0], schema.TORN_GIVEN_UP)
+        if self._duty.intent or kind == schema.TORN:
             self._remember()
         self._screen.say(result.message)
         if result.code in (oc.TORN, oc.TRY_AGAIN, oc.ANOTHER_CARD):
@@ -193,7 +256,6 @@ class Payment:
     def _book(self, tx, kind, resolved):
         """A PAYMENT record of the kernel's outcome; card data sealed. Returns its seq."""
         result = tx.outcome
-        plain = b"".join(encode(tag, value) for tag, value in result.data)
         balance = result.balance_after
         return self._booking.payment(
             trip=resolved.trip if resolved else self._duty.trip,
@@ -208,8 +270,13 @@ class Payment:
             torn_seq=resolved.seq if resolved else 0,
             card_tag=self._tag(tx),
             reason=result.record_reason(),
-            sealed=self._sealer.seal(plain) if plain else b"",
+            sealed=self._sealed(result),
         )
+
+    def _sealed(self, result):
+        """The outcome's card data, which nobody on this unit can read from here on."""
+        plain = b"".join(encode(tag, value) for tag, value in result.data)
+        return self._sealer.seal(plain) if plain else b""
 
     def _close_torn(self, entry, kind):
         """A torn payment has not debited, or is given up: say so in the journal."""
@@ -232,6 +299,10 @@ class Payment:
         self._torn.remove(entry)
         self._remember()
 
+    def _torn_fit(self):
+        size = sum(len(t.context.pack()) for t in self._torn)
+        return len(self._torn) <= torn.MAX_TORN and size <= _TORN_BYTES
+
     def _entry(self, context):
         for entry in self._torn:
             if entry.context is context:
@@ -239,7 +310,8 @@ class Payment:
         raise ValueError("the kernel names a torn payment that is not ours")
 
     def _remember(self):
-        """Make what is torn durable."""
+        """Make what is torn durable; what was intended is concluded."""
+        self._duty.intent = b""
         self._duty.torn = [
             (t.seq, t.trip, t.shift, t.tag, t.context.pack()) for t in self._torn
         ]

@@ -102,7 +102,7 @@ class Screen(Silent):
         )
         grid = Table.grid(expand=True)
         grid.add_column(width=47)
-        grid.add_column()
+        grid.add_column(ratio=1)
         grid.add_row(face_panel(self._face, powered=self._powered), story)
         return Group(grid, self._progress)
 

@@ -48,7 +48,6 @@ class UnitProcess:
             "files": str(folder / "files"),
             "seed": seed,
             "power_ons": 0,
-            "cut": None,
         }
         (folder / "files").mkdir(parents=True, exist_ok=True)
         for name, size in (("journal", JOURNAL_BYTES), ("trips", TRIPS_BYTES)):
@@ -61,12 +60,11 @@ class UnitProcess:
     def journal(self) -> Path:
         return self.folder / "journal.flash"
 
-    def power_on(self, cut: tuple[int, str] | None = None) -> None:
-        """Start the unit; `cut` plans a power cut at a flash operation (count, mode)."""
+    def power_on(self) -> None:
+        """Start the unit and wait until it has heard the time."""
         if not MICROPYTHON.exists():
             raise BenchError(f"no MicroPython at {MICROPYTHON}: run `make setup`")
         self._setup["power_ons"] = int(self._setup["power_ons"] or 0) + 1  # type: ignore[call-overload]
-        self._setup["cut"] = cut
         setup = self.folder / "bench.json"
         setup.write_text(json.dumps(self._setup), encoding="utf-8")
         log = (self.folder / "unit.log").open("ab")
@@ -80,6 +78,14 @@ class UnitProcess:
                 stderr=log,
             )
         self.world.connect()
+
+    def plan_cut(self, flash: str, operations: int, mode: str) -> None:
+        """Cut the power at the program or erase of `flash` (journal, trips) that follows
+        `operations` more of them; `mode` says what is left of it (boards/bench/nor_flash.py).
+
+        The operation is done as far as the mode says, then the unit stands still: `power_off`.
+        """
+        self.world.plan_cut(flash, operations, mode)
 
     def power_off(self) -> None:
         """Cut the power: nothing in the unit gets to know."""

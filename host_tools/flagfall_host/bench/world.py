@@ -130,6 +130,7 @@ class World:
                 self._connection.close()
             self._connection = None
             self._waiting_jobs = []
+            self.cut_reached = None
 
     # --- the director's side ---------------------------------------------------------------
 
@@ -171,6 +172,11 @@ class World:
         self.now_ms += ms
         self.wheel.move(ms)
 
+    def plan_cut(self, flash: str, operations: int, mode: str) -> None:
+        """Arrange a power cut at a flash operation; `cut_reached` names it when it has come."""
+        self.cut_reached = None
+        self._send(f"X {flash} {operations} {mode}")
+
     def press(self, key: str, text: str = "") -> None:
         self._send(f"K {key} {text}".rstrip())
 
@@ -184,6 +190,8 @@ class World:
                 left = limit - time.monotonic()
                 if self._connection is None:
                     raise PowerIsGone(f"the unit lost its power while waiting for {what}")
+                if self.cut_reached:
+                    raise PowerIsGone(f"the power is cut while waiting for {what}")
                 if left <= 0:
                     raise BenchError(f"waited {seconds:.0f} s in vain for {what}")
                 self._changed.wait(min(left, 0.25))

@@ -82,12 +82,13 @@ class SealedData:
         if len(sealed) < 34 or (len(sealed) - 18) % 16:
             raise SealedDataError(f"sealed data of {len(sealed)} bytes is malformed")
         number = int.from_bytes(sealed[:2], "little")
-        try:
-            key_id, wrapped = self._wrapped[epoch, number]
-        except KeyError:
+        # A tap cut off by the power is recorded after the restart, sealed under the key before it.
+        place = max((p for p in self._wrapped if p[0] <= epoch and p[1] == number), default=None)
+        if place is None:
             raise SealedDataError(
                 f"no KEY record of epoch {epoch}, key {number}: pull the unit's whole journal"
-            ) from None
+            )
+        key_id, wrapped = self._wrapped[place]
         if key_id != self._fleet_key_id:
             raise SealedDataError(
                 f"epoch {epoch} is sealed to fleet key {key_id.hex()}, this is "

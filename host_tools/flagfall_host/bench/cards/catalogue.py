@@ -263,6 +263,11 @@ def describe(name: str) -> str:
     return _entry(name).summary
 
 
+def persons(name: str) -> tuple[Personalisation, ...]:
+    """What the applications of a card are personalised with. Raises NoSuchCard."""
+    return _entry(name).persons
+
+
 def expected(name: str, profile: str) -> str:
     """How a tap should end in terminal profile "ecash" or "oda"; begins with "approved" etc."""
     return _entry(name).expected[profile]

@@ -1,0 +1,124 @@
+"""The real firmware in the real MicroPython, against the bench: what a driver may rely on."""
+
+from pathlib import Path
+
+import pytest
+from bench_taxi import Garage, ride
+
+from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.taxi import Taxi
+from flagfall_host.bench.wheel import read_trace
+
+
+def tap(taxi: Taxi, name: str, **overrides: object) -> str:
+    """Ask for a card and hold one; return the tone that the unit plays."""
+    due = taxi.face["fare"] + taxi.face["supplements"]
+    wanted = "Tap card: {}.{:02d}".format(*divmod(due, 100))
+    taxi.press("CARD", what="the request for a card", message=wanted)
+    heard = len(taxi.world.tones)
+    taxi.hold(catalogue.make(name, **overrides))
+    taxi.world.wait(lambda: len(taxi.world.tones) > heard, "a tone")
+    taxi.field.remove()
+    return taxi.world.tones[heard]
+
+
+def test_fare_does_not_depend_on_how_often_the_meter_looks(
+    garage: Garage, tmp_path: Path
+) -> None:
+    fares = set()
+    for step_ms in (50, 100, 500):
+        with garage.taxi(tmp_path / str(step_ms)) as taxi:
+            taxi.unit.power_on()
+            taxi.press("HIRED", what="the hire", position="HIRED")
+            taxi.wheel.drive([*read_trace()[1_000:1_160], 0])
+            taxi.world.run(160_000, step_ms=step_ms)
+            taxi.press("STOP", what="the stop", position="STOPPED")
+            fares.add((taxi.face["fare"], taxi.face["distance_mm"]))
+    assert len(fares) == 1, fares
+
+
+@pytest.mark.parametrize(
+    ("card", "tone", "says"),
+    [
+        ("ecash", "approved", "Paid"),
+        ("expired", "declined", "expired"),
+        ("ecash-low", "declined", ""),
+        ("wrong-signature", "declined", ""),
+        ("garbage", "declined", ""),
+        ("hostile", "declined", ""),
+    ],
+)
+def test_a_tap_ends_in_plain_words(
+    garage: Garage, tmp_path: Path, card: str, tone: str, says: str
+) -> None:
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        ride(taxi)
+        assert tap(taxi, card) == tone
+        assert says in taxi.face["message"]
+        assert len(taxi.face["message"]) > 10
+        if tone == "declined":
+            # The trip is still open: cash settles it.
+            taxi.press("CASH", what="the cash payment", paid=1)
+        taxi.world.wait(lambda: bool(taxi.world.paper.jobs), "the receipt")
+        taxi.press("FOR_HIRE", what="For Hire", position="FOR HIRE")
+        assert taxi.unit.log() == ""
+
+
+def test_keys_that_do_not_fit_change_nothing(garage: Garage, tmp_path: Path) -> None:
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        for key in ("STOP", "CASH", "CARD", "PRINT", "EXTRA", "NO_SUCH_KEY", "FOR_HIRE"):
+            taxi.world.press(key)
+            taxi.world.run(200)
+            assert taxi.face["position"] == "FOR HIRE" and taxi.face["fare"] == 0
+        ride(taxi)
+        taxi.press("FOR_HIRE", what="the question", position="STOPPED")
+        taxi.world.run(200)
+        assert "NOT PAID" in taxi.face["message"]
+        taxi.press("FOR_HIRE", what="For Hire", position="FOR HIRE")
+        taxi.world.run(200)
+        taxi.press("HIRED", what="the hire", position="HIRED")
+        taxi.world.press("SIGN")
+        taxi.world.run(200)
+        assert taxi.face["position"] == "HIRED" and taxi.face["driver"]
+
+
+def test_a_dip_of_power_resumes_the_trip_a_longer_one_ends_it(
+    garage: Garage, tmp_path: Path
+) -> None:
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        taxi.press("HIRED", what="the hire", position="HIRED")
+        taxi.drive(read_trace()[1_023:1_143])
+        fare, distance = taxi.face["fare"], taxi.face["distance_mm"]
+        taxi.unit.power_off()
+        taxi.world.pass_without_power(8_000)
+        taxi.unit.power_on()
+        taxi.world.run(300)
+        assert taxi.face["position"] == "HIRED"
+        assert taxi.face["fare"] == fare
+        # At most the last second before the cut is lost, at 130 km/h.
+        assert distance - 40_000 <= taxi.face["distance_mm"] <= distance
+        taxi.unit.power_off()
+        taxi.world.pass_without_power(60_000)
+        taxi.unit.power_on()
+        taxi.world.run(300)
+        assert taxi.face["position"] == "FOR HIRE"
+        assert "loss of power" in taxi.face["message"]
+        taxi.press("HIRED", what="the next trip", position="HIRED", trip=2)
+
+
+def test_a_supplement_is_apart_from_the_fare(garage: Garage, tmp_path: Path) -> None:
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        fare = ride(taxi)
+        taxi.press("EXTRA", "500", what="the supplement", supplements=500)
+        assert taxi.face["fare"] == fare
+        assert tap(taxi, "ecash") == "approved"
+        taxi.world.wait(lambda: bool(taxi.world.paper.jobs), "the receipt")
+        receipt = "\n".join(taxi.world.paper.jobs[0])
+        assert "5.00" in receipt and f"{(fare + 500) / 100:.2f}" in receipt
+        taxi.press("PRINT", what="the copy", position="STOPPED")
+        taxi.world.wait(lambda: len(taxi.world.paper.jobs) == 2, "the copy")
+        assert "* COPY *" in "\n".join(taxi.world.paper.jobs[1])
