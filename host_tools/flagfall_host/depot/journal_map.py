@@ -41,7 +41,9 @@ def draw(image: JournalImage, out: Path) -> None:
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=COLOURS["erased"], edgecolor="#bbbbbb"))
         axes.add_patch(Rectangle((x, y + 1 - share), 1, share, facecolor=COLOURS[use]))
         if image.order and sector is image.order[-1]:
-            axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="black", linewidth=1.5))
+            axes.add_patch(
+                Rectangle((x, y), 1, 1, fill=False, edgecolor="black", linewidth=1.5, zorder=5)
+            )
     for damage in image.damages:
         place, offset = divmod(damage.address, SECTOR)
         x, y = place % columns, place // columns
