@@ -25,6 +25,7 @@ from flagfall.link.proof import (
 from flagfall_host.depot.line_state import LineState
 from flagfall_host.depot.link_errors import (
     FactoryState,
+    LinkError,
     NoAnswer,
     SessionLost,
     UnitFault,
@@ -122,8 +123,8 @@ class Link:
             if self._tagger is not None:
                 self.send(messages.BYE)
                 self._await_answer(self._seq, self.wire.now() + ANSWER_S)
-        except (NoAnswer, SessionLost, UnitRefused, UnitFault, OSError):
-            pass
+        except LinkError:
+            pass  # nobody listens any more, which is no fault of what was done before
         finally:
             self._tagger = None
             self.wire.close()

@@ -63,17 +63,24 @@ def pull_one(port: str, settings: Settings, bar: Bar) -> Outcome:
 
 def pull_all(ports: list[str], settings: Settings, bar_of: Callable[[str], Bar]) -> list[Outcome]:
     """Pull all ports at once; one that fails does not stop the others."""
+    where = list(dict.fromkeys(ports))
     outcomes: dict[str, Outcome] = {}
+    faults: list[Exception] = []
 
     def run(port: str, bar: Bar) -> None:
-        outcomes[port] = pull_one(port, settings, bar)
+        try:
+            outcomes[port] = pull_one(port, settings, bar)
+        except Exception as fault:  # of the program itself: raised below, not lost with a thread
+            faults.append(fault)
 
     threads = [
         threading.Thread(target=run, args=(port, bar_of(port)), name=f"pull {port}", daemon=True)
-        for port in dict.fromkeys(ports)
+        for port in where
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return list(outcomes.values())
+    if faults:
+        raise faults[0]
+    return [outcomes[port] for port in where]

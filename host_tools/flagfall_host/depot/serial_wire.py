@@ -1,5 +1,6 @@
 """The cable as the link sees it: bytes to write, bytes that have come, a speed, a name."""
 
+import contextlib
 import errno
 import threading
 import time
@@ -126,7 +127,8 @@ class SerialWire:
     def close(self) -> None:
         self._closing = True
         self._thread.join(timeout=10 * _POLL_S)
-        self._serial.close()
+        with contextlib.suppress(serial.SerialException, OSError):
+            self._serial.close()
 
 
 def _why_not(port: str, e: Exception) -> str:

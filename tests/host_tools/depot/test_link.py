@@ -10,6 +10,7 @@ from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import (
     FactoryState,
     NoAnswer,
+    PortLost,
     UnitFault,
     UnitRefused,
     UnknownUnit,
@@ -197,3 +198,15 @@ def test_any_garbage_from_the_unit_ends_in_an_error_of_the_family(seed: int):
     wire.chatter = wire.random.randbytes(3000) + b"\xa5\x5a\x01\x82" * 50
     with pytest.raises(NoAnswer):
         link_to(wire).open()
+
+
+def test_a_port_that_is_gone_when_the_link_is_closed_is_no_error():
+    wire = LossyWire(FakeUnit())
+    link = link_to(wire)
+    link.open()
+
+    def gone(data: bytes) -> None:
+        raise PortLost("gone")
+
+    wire.write = gone  # type: ignore[method-assign]
+    link.close()
