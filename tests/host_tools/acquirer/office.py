@@ -20,7 +20,8 @@ TERMINAL = Terminal("10000001", "880210010210160")
 TEST_IMK = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")  # a test key of these tests
 FLEET_KEY = rsa.generate_private_key(65_537, 2048)
 PANS = ("6210948000000011", "6210948000000102", "621094800000000004")
-ANSWER_S = 0.5
+ANSWER_S = 20  # nobody waits so long unless an answer is lost
+SHORT_S = 0.5  # where a test loses answers
 
 
 def tlv(tag, value):
@@ -103,26 +104,63 @@ def booked(ledger, taps=6, unit_id="TAXI-1"):
     return unit, sum(amounts)
 
 
-class Host:
-    """`flagfall acquirer simulate` in a process of its own."""
+_PROGRAM = """
+import json, sys
+from pathlib import Path
+from flagfall_host.acquirer.faults import Faults
+from flagfall_host.acquirer.simulator import run
+o = json.loads(sys.argv[1])
+faults = Faults(o["plan"], o["chaos"])
+run(Path(o["book"]), o["port"], Path(o["keys"]), o["profile"], faults,
+    answer_s=o["answer_s"], delay_s=o["delay_s"])
+"""
 
-    def __init__(self, folder, *arguments, profile="unionpay"):
+
+class Host:
+    """The simulated host in a process of its own; `command` starts it as a person would."""
+
+    def __init__(
+        self,
+        folder,
+        plan=None,
+        *,
+        chaos=None,
+        delay_s=0,
+        profile="unionpay",
+        command=False,
+        answer_s=ANSWER_S,
+    ):
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self._keys = folder / "test_issuer_keys.json"
         self._keys.write_text(json.dumps({"test_imk_ac": TEST_IMK.hex()}))
         self.book_path = folder / "book.sqlite"
         self.port = 0
-        self.profile = profile
-        self.start(*arguments)
+        self.profile, self.delay_s, self.command = profile, delay_s, command
+        self.answer_s = answer_s
+        self.start(plan, chaos)
 
-    def start(self, *arguments):
-        command = [sys.executable, "-m", "flagfall_host.cli.main", "acquirer", "simulate"]
-        command += ["--book", str(self.book_path), "--issuer-keys", str(self._keys)]
-        command += ["--port", str(self.port), "--profile", self.profile]
-        command += ["--answer-s", str(ANSWER_S), *arguments]
+    def start(self, plan=None, chaos=None):
+        if self.command:
+            line = [sys.executable, "-m", "flagfall_host.cli.main", "acquirer", "simulate"]
+            line += ["--book", self.book_path, "--issuer-keys", self._keys]
+            line += ["--port", str(self.port), "--answer-s", str(self.answer_s)]
+            for name, count in (plan or {}).items():
+                line += ["--fault", f"{name}={count}"]
+        else:
+            options = {
+                "plan": plan or {},
+                "chaos": chaos,
+                "book": str(self.book_path),
+                "keys": str(self._keys),
+                "port": self.port,
+                "profile": self.profile,
+                "answer_s": self.answer_s,
+                "delay_s": self.delay_s,
+            }
+            line = [sys.executable, "-c", _PROGRAM, json.dumps(options)]
         self._log = (self.folder / "log").open("ab")
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log)
+        self._process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=self._log)
         self.port = json.loads(self._process.stdout.readline())["port"]
 
     def kill(self):
@@ -131,9 +169,9 @@ class Host:
         self._process.stdout.close()
         self._log.close()
 
-    def restart(self, *arguments):
+    def restart(self):
         self.kill()
-        self.start(*arguments)
+        self.start()
 
     def everything(self):
         with contextlib.closing(Book(self.book_path)) as book:
@@ -150,15 +188,16 @@ class Host:
         self.kill()
 
 
-def acquirer(ledger, port, profile="unionpay", terminal=TERMINAL, answer_s=ANSWER_S):
-    return Acquirer(
-        ledger,
-        FLEET_KEY,
-        terminal,
-        "127.0.0.1",
-        port,
-        profile=Profile.load(profile).waiting(answer_s),
-    )
+def acquirer(ledger, host, terminal=TERMINAL):
+    """A terminal that talks to `host`, as patient as that expects."""
+    profile = Profile.load(host.profile).waiting(host.answer_s)
+    return Acquirer(ledger, FLEET_KEY, terminal, "127.0.0.1", host.port, profile=profile)
+
+
+class Nobody:
+    """A host that is not there."""
+
+    profile, port, answer_s = "unionpay", 1, 1
 
 
 def agree(ledger, host, taps, amount):

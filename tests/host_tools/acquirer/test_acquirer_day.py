@@ -15,14 +15,25 @@ from flagfall_host.acquirer.errors import (
     WrongFleetKey,
 )
 from flagfall_host.acquirer.faults import MENU
-from office import FLEET_KEY, PANS, TERMINAL, Host, TapUnit, acquirer, agree, booked
+from office import (
+    FLEET_KEY,
+    PANS,
+    SHORT_S,
+    TERMINAL,
+    Host,
+    Nobody,
+    TapUnit,
+    acquirer,
+    agree,
+    booked,
+)
 
 UPLOAD_FAULTS = [name for name, (_, mti) in MENU.items() if mti == "0200"]
 
 
-def evening(ledger, port, profile="unionpay", tries=30):
+def evening(ledger, host, tries=30):
     """Sign in, upload and settle, each again and again until it is done, as a person would."""
-    with acquirer(ledger, port, profile) as a:
+    with acquirer(ledger, host) as a:
         for step in (a.sign_in, a.upload, a.settle):
             for _ in range(tries):
                 try:
@@ -39,7 +50,7 @@ def evening(ledger, port, profile="unionpay", tries=30):
 def test_a_day_in_each_profile(ledger, tmp_path, profile):
     _, amount = booked(ledger)
     with Host(tmp_path / "host", profile=profile) as host:
-        with acquirer(ledger, host.port, profile) as a:
+        with acquirer(ledger, host) as a:
             assert a.sign_in() == 1
             a.echo()
             seen = []
@@ -58,11 +69,11 @@ def test_a_day_in_each_profile(ledger, tmp_path, profile):
 def test_two_days_two_batches(ledger, tmp_path):
     unit, amount = booked(ledger, 3)
     with Host(tmp_path / "host") as host:
-        evening(ledger, host.port)
+        evening(ledger, host)
         for _ in range(2):
             unit.tap(700)
         ledger.book(unit.unit_id, unit.raws, unit.key)
-        evening(ledger, host.port)
+        evening(ledger, host)
         agree(ledger, host, 5, amount + 1400)
         assert {s[1] for s in host.sales()} == {1, 2}
 
@@ -70,8 +81,8 @@ def test_two_days_two_batches(ledger, tmp_path):
 @pytest.mark.parametrize("fault", UPLOAD_FAULTS)
 def test_each_fault_of_the_menu_on_upload(ledger, tmp_path, fault):
     _, amount = booked(ledger)
-    with Host(tmp_path / "host", "--fault", f"{fault}=4") as host:
-        counters = evening(ledger, host.port)
+    with Host(tmp_path / "host", {fault: 4}, answer_s=SHORT_S) as host:
+        counters = evening(ledger, host)
         agree(ledger, host, 6, amount)
     assert counters.asked > 8 or fault in ("twice", "stray")
 
@@ -80,25 +91,23 @@ def test_each_fault_of_the_menu_on_upload(ledger, tmp_path, fault):
 @pytest.mark.parametrize("fault", ["lose-request", "lose-answer", "cut", "garble", "busy"])
 def test_faults_of_sign_in_and_settlement(ledger, tmp_path, fault, mti):
     _, amount = booked(ledger, 2)
-    with Host(tmp_path / "host", "--fault", f"{fault}@{mti}=4") as host:
-        evening(ledger, host.port)
+    with Host(tmp_path / "host", {f"{fault}@{mti}": 4}, answer_s=SHORT_S) as host:
+        evening(ledger, host)
         agree(ledger, host, 2, amount)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_chaos(ledger, tmp_path, seed):
     _, amount = booked(ledger, 8)
-    plan = tmp_path / "faults.json"
-    plan.write_text(f'{{"chaos": {seed}, "unbalanced": {seed % 2}}}')
-    with Host(tmp_path / "host", "--faults", str(plan)) as host:
-        evening(ledger, host.port)
+    with Host(tmp_path / "host", {"unbalanced": seed % 2}, chaos=seed, answer_s=SHORT_S) as host:
+        evening(ledger, host)
         agree(ledger, host, 8, amount)
 
 
 def test_a_lost_answer_is_unknown_and_the_same_message_resolves_it(ledger, tmp_path):
     _, amount = booked(ledger, 2)
-    with Host(tmp_path / "host", "--fault", "lose-answer=3") as host:
-        with acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host", {"lose-answer": 3}, answer_s=SHORT_S) as host:
+        with acquirer(ledger, host) as a:
             a.sign_in()
             with pytest.raises(NoAnswer, match="stays unknown"):
                 a.upload()
@@ -107,7 +116,7 @@ def test_a_lost_answer_is_unknown_and_the_same_message_resolves_it(ledger, tmp_p
             with pytest.raises(AcquirerError, match="not known"):
                 a.settle()
             result = a.upload()
-            assert (result.accepted, result.repeated) == (2, 1)
+            assert result.accepted == 2 and result.repeated >= 1
             a.settle()
         agree(ledger, host, 2, amount)
     first = [m["state"] for m in ledger.rows("moves")][:5]
@@ -116,7 +125,7 @@ def test_a_lost_answer_is_unknown_and_the_same_message_resolves_it(ledger, tmp_p
 
 def test_no_host_at_all(ledger):
     booked(ledger, 1)
-    with acquirer(ledger, 1) as a:
+    with acquirer(ledger, Nobody) as a:
         with pytest.raises(NoAnswer, match="127.0.0.1:1"):
             a.sign_in()
         with pytest.raises(KeysError, match="not signed in"):
@@ -127,8 +136,8 @@ def test_no_host_at_all(ledger):
 def test_a0_signs_in_again_once_and_then_says_so(ledger, tmp_path):
     booked(ledger, 1)
     with (
-        Host(tmp_path / "host", "--fault", "mac-error=2") as host,
-        acquirer(ledger, host.port) as a,
+        Host(tmp_path / "host", {"mac-error": 2}) as host,
+        acquirer(ledger, host) as a,
     ):
         a.sign_in()
         with pytest.raises(KeysError, match="even after a new sign-in"):
@@ -142,7 +151,7 @@ def test_a_false_cryptogram_is_refused_for_good(ledger, tmp_path):
     unit.tap(1000, imk=b"\x11" * 16)
     unit.tap(1100)
     ledger.book(unit.unit_id, unit.raws, unit.key)
-    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host") as host, acquirer(ledger, host) as a:
         a.sign_in()
         result = a.upload()
         assert [(r[0], r[3]) for r in result.refused] == [("TAXI-1", "05")]
@@ -159,27 +168,25 @@ def test_transit_payments_go_up_as_deferred_sales(ledger, tmp_path, cvn):
     unit.tap(800)
     ledger.book(unit.unit_id, unit.raws, unit.key)
     with Host(tmp_path / "host") as host:
-        evening(ledger, host.port)
+        evening(ledger, host)
         agree(ledger, host, 2, 1700)
 
 
-@pytest.mark.parametrize(
-    "faults", [(), ("--fault", "lose-answer@0320=4"), ("--fault", "drop@0320=7")]
-)
+@pytest.mark.parametrize("faults", [{}, {"lose-answer@0320": 4}, {"drop@0320": 7}])
 def test_totals_that_do_not_balance_are_told_payment_by_payment(ledger, tmp_path, faults):
     _, amount = booked(ledger, 5)
-    with Host(tmp_path / "host", "--fault", "unbalanced=1", *faults) as host:
-        evening(ledger, host.port)
+    with Host(tmp_path / "host", {"unbalanced": 1, **faults}, answer_s=SHORT_S) as host:
+        evening(ledger, host)
         agree(ledger, host, 5, amount)
-        with acquirer(ledger, host.port) as a:
+        with acquirer(ledger, host) as a:
             assert not a.settle().balanced
             assert a.sign_in() == 2
 
 
 def test_an_error_of_the_host_settles_nothing_and_can_be_asked_again(ledger, tmp_path):
     _, amount = booked(ledger, 2)
-    with Host(tmp_path / "host", "--fault", "error=1") as host:
-        with acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host", {"error": 1}) as host:
+        with acquirer(ledger, host) as a:
             a.sign_in()
             a.upload()
             with pytest.raises(Refused, match="Nothing is settled"):
@@ -190,13 +197,13 @@ def test_an_error_of_the_host_settles_nothing_and_can_be_asked_again(ledger, tmp
 
 def test_the_host_restarts_between_all(ledger, tmp_path):
     _, amount = booked(ledger, 4)
-    with Host(tmp_path / "host", "--fault", "lose-answer=3") as host:
-        with acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host", {"lose-answer": 3}, answer_s=SHORT_S) as host:
+        with acquirer(ledger, host) as a:
             a.sign_in()
             with pytest.raises(NoAnswer):
                 a.upload()
         host.restart()
-        evening(ledger, host.port)
+        evening(ledger, host)
         agree(ledger, host, 4, amount)
 
 
@@ -208,7 +215,7 @@ def test_another_fleet_key_changes_nothing(ledger, tmp_path):
     unit.key_record(rsa.generate_private_key(65_537, 2048).public_key())
     unit.tap(1000)
     ledger.book(unit.unit_id, unit.raws, unit.key)
-    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host") as host, acquirer(ledger, host) as a:
         a.sign_in()
         with pytest.raises(WrongFleetKey, match="Nothing was changed"):
             a.upload()
@@ -224,7 +231,7 @@ def test_what_cannot_be_opened_is_named_and_the_rest_goes_up(ledger, tmp_path):
     unit.payment(1500)
     unit.tap(1400)
     ledger.book(unit.unit_id, unit.raws, unit.key)
-    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host") as host, acquirer(ledger, host) as a:
         a.sign_in()
         result = a.upload()
         assert result.accepted == 2 and len(result.unreadable) == 4
@@ -236,7 +243,7 @@ def test_a_late_key_record_is_waited_for(ledger, tmp_path):
     unit = TapUnit()
     unit.tap(1000)
     ledger.book(unit.unit_id, unit.raws[1:], unit.key)
-    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host") as host, acquirer(ledger, host) as a:
         a.sign_in()
         assert "no KEY record" in a.upload().unreadable[0]
         assert ledger.summary()["states"] == {"queued": (1, 1000)}
@@ -251,7 +258,7 @@ def test_amount_and_signed_amount_must_be_one(ledger, tmp_path):
     unit = TapUnit()
     unit.tap(1000, **{"9F02": bytes.fromhex("000000000999")})
     ledger.book(unit.unit_id, unit.raws, unit.key)
-    with Host(tmp_path / "host") as host, acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host") as host, acquirer(ledger, host) as a:
         a.sign_in()
         assert "card has signed" in a.upload().unreadable[0]
     assert ledger.summary()["states"] == {"disputed": (1, 1000)}
@@ -260,9 +267,9 @@ def test_amount_and_signed_amount_must_be_one(ledger, tmp_path):
 def test_another_merchant_cannot_take_a_terminal(ledger):
     from flagfall_host.acquirer.message import Terminal
 
-    acquirer(ledger, 1).close()
+    acquirer(ledger, Nobody).close()
     with pytest.raises(AcquirerError, match="check --merchant"):
-        acquirer(ledger, 1, terminal=Terminal(TERMINAL.terminal_id, "9" * 15))
+        acquirer(ledger, Nobody, terminal=Terminal(TERMINAL.terminal_id, "9" * 15))
 
 
 def test_no_card_number_anywhere(ledger, tmp_path, caplog):
@@ -270,8 +277,8 @@ def test_no_card_number_anywhere(ledger, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     booked(ledger, 6)
     said = []
-    with Host(tmp_path / "host", "--fault", "garble=2") as host:
-        with acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host", {"garble": 2}) as host:
+        with acquirer(ledger, host) as a:
             a.sign_in()
             upload = a._state
             said.append(repr(a.upload()))
@@ -306,19 +313,19 @@ def test_kill_the_office_at_random_points_and_go_on(ledger, tmp_path):
     """kill -9 of upload and settle, again and again: each payment is at the host exactly once."""
     _, amount = booked(ledger, 12)
     chance = random.Random(5)
-    with Host(tmp_path / "host", "--delay-ms", "3") as host:
-        with acquirer(ledger, host.port) as a:
+    with Host(tmp_path / "host", delay_s=0.003) as host:
+        with acquirer(ledger, host) as a:
             a.sign_in()
         ended = 0
         for _ in range(60):
-            ended += _killed_after(tmp_path, host.port, chance.randrange(1, 60))
+            ended += _killed_after(tmp_path, host, chance.randrange(1, 60))
             if ended:
                 break
-        evening(ledger, host.port)
+        evening(ledger, host)
         agree(ledger, host, 12, amount)
 
 
-def _killed_after(folder, port, statements):
+def _killed_after(folder, host, statements):
     """One run of the office's evening in a child that dies after so many statements."""
     import os
     import signal
@@ -341,7 +348,7 @@ def _killed_after(folder, port, statements):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         event.listen(ledger.engine, "before_cursor_execute", count)
-        with acquirer(ledger, port) as a:
+        with acquirer(ledger, host) as a:
             a.upload()
             a.settle()
         os._exit(0)
@@ -357,7 +364,7 @@ def test_the_commands_as_a_person_types_them(ledger, tmp_path):
     unit.key_record(fleet.private_key.public_key())
     unit.tap(1250)
     ledger.book(unit.unit_id, unit.raws, unit.key)
-    with Host(tmp_path / "host") as host:
+    with Host(tmp_path / "host", {"drop": 1}, command=True) as host:
         common = ["--ledger", tmp_path / "ledger.sqlite", "--fleet", tmp_path / "fleet"]
         common += ["--host", f"127.0.0.1:{host.port}", "--terminal", TERMINAL.terminal_id]
         common += ["--merchant", TERMINAL.merchant_id]
