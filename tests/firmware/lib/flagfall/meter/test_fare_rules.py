@@ -76,33 +76,20 @@ def test_a_change_of_price_keeps_the_part_of_the_step():
 
 
 def test_a_fare_band_begins_at_the_new_price():
-    # From 11.00 on 0.50 for 50 m: 10 m pulses overrun the second step by 5 m, 5 m of 50 m.
+    # 0.50 for 95 m; from 10.50 on 0.30 for 25 m, in steps of 0.50: the second is full at 136.7 m.
     tariff = join(
         NEVER_SLOW,
         {
             "distances": (
                 (0, 0, 0, 0, 0, 50, 950000, 50),
-                (0, 0, 0, 0, 1100, 50, 500000, 50),
+                (0, 0, 0, 0, 1050, 30, 250000, 50),
             )
         },
     )
-    trip = Drive(tariff, k=100).metres(190)
-    assert trip.meter.fare == 1100
-    trip = Drive(tariff, k=100, step=7200).metres(240)
-    assert trip.meter.fare == 1150
-    trip = Drive(
-        join(
-            NEVER_SLOW,
-            {
-                "distances": (
-                    (0, 0, 0, 0, 0, 50, 950000, 50),
-                    (0, 0, 0, 0, 1050, 50, 250000, 50),
-                )
-            },
-        ),
-        k=100,
-    ).metres(120)
-    assert trip.meter.fare == 1100
+    trip = Drive(tariff, step=100000).metres(100)
+    assert trip.meter.fare == 1050
+    assert trip.metres(36).meter.fare == 1050
+    assert trip.metres(1).meter.fare == 1100
 
 
 def test_a_distance_band_begins_within_a_pulse():
@@ -116,6 +103,7 @@ def test_a_distance_band_begins_within_a_pulse():
             )
         },
     )
+    assert Drive(tariff, k=100).metres(100).meter.fare == 1072
     assert Drive(tariff, k=100).metres(120).meter.fare == 1172
 
 

@@ -46,8 +46,8 @@ MISTAKES = {  # name: file, what stands there, what is put there
     ),
     "distance is charged in Stopped": (
         "taximeter.py",
-        "if position == _HIRED:\n                    self._account(count, x, gap)",
-        "if position:\n                    self._account(count, x, gap)",
+        "        if self._position != _HIRED:\n            self._pulses_stopped",
+        "        if not self._position:\n            self._pulses_stopped",
     ),
     "what overruns a fare band is charged at the old price": (
         "fare.py",
