@@ -1,7 +1,7 @@
 # Deliberate bugs: the journal with one thing done wrong. Each must break a promise that
 # power_cuts checks, or those checks are worth nothing.
 
-from flagfall.journal import recovery, ring, schema, sector
+from flagfall.journal import reading, recovery, ring, schema, sector
 from flagfall.journal.record import NO_LINK, Record, seq_at
 from flagfall.journal.ring import Journal
 from flagfall.journal.sector import HEADER
@@ -127,7 +127,7 @@ def _patched_twice(name, function):
     for module in modules:
         setattr(module, name, function)
     try:
-        return patched(ring, name, function)
+        return patched(reading, name, function)
     finally:
         for module, original in zip(modules, originals):  # noqa: B905
             setattr(module, name, original)
