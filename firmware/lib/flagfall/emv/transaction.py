@@ -3,10 +3,9 @@
 #
 # EMV Books A and B, Book C-7 and C-3, JR/T 0025.12-2013; see docs/contactless.md for the map.
 
-from flagfall.emv import bcd, dol, entry_point, outcome, preprocessing, torn
+from flagfall.emv import bcd, dol, entry_point, preprocessing, torn
 from flagfall.emv.kernels import rules
 from flagfall.emv.outcome import (
-    ANOTHER_CARD,
     APPROVED,
     ASK_DRIVER,
     DISPUTED,
@@ -103,11 +102,14 @@ class Transaction:
             torn = ()
         elif not isinstance(torn, (list, tuple)):
             torn = (torn,)
-        self._unresolved = list(torn)
-        self._recovery = None
+        self._torn = None
+        if torn:
+            from flagfall.emv.torn_payments import TornPayments
+
+            self._torn = TornPayments(torn, insist)
+            self.torn_results = self._torn.results
         self._stored = stored
         self._confirmed = confirmed
-        self._insist = insist
         self._now_s = now_s
         self._date = bytes(date)
         self._state = _NEW
@@ -140,12 +142,9 @@ class Transaction:
         if self._state != _NEW:
             raise SequenceError("start() is called once")
         try:
-            if self._unresolved:
-                from flagfall.emv.recovery import Recovery
-
-                self._recovery = Recovery(self._unresolved)
+            if self._torn is not None:
                 self._state = _RECOVERY
-                return self._send(self._recovery.start())
+                return self._send(self._torn.start())
             return self._begin()
         except Stop as stop:
             self._finish(stop.code, stop.reason)
@@ -183,10 +182,10 @@ class Transaction:
             return self.outcome
         if self._state == _RECORD and self._debit_asked():
             self._tear("torn")
-        elif self._state == _RECOVERY and self._recovery.proven is not None:
-            self._resolve(self._recovery.proven, False)  # only the balance is missing
-        elif self._unresolved and self._state != _NEW:
-            self._keep_torn("torn-still")
+        elif self._state == _RECOVERY:
+            self._end(self._torn.lost())
+        elif self._unresolved():
+            self._end(self._torn.keep("torn-still"))
         else:
             self._finish(TRY_AGAIN, "left")
         return self.outcome
@@ -221,8 +220,8 @@ class Transaction:
         its TORN record stands.
         """
         purchase = self._purchase
-        if purchase is None and self._recovery is not None and self._recovery.proven is not None:
-            purchase = self._recovery.proven.purchase
+        if purchase is None and self._torn is not None and self._torn.recovery.proven:
+            purchase = self._torn.recovery.proven.purchase
         if purchase is None or purchase.pan is None:
             return None
         return card_tag_input(purchase.pan, purchase.psn)
@@ -242,19 +241,11 @@ class Transaction:
         return self._send(entry_point.SELECT_PPSE)
 
     def _on_recovery(self, body, status):
-        command = self._recovery.step(body, status)
+        command, result = self._torn.step(body, status)
         if command is not None:
             return self._send(command)
-        context = self._recovery.proven
-        if context is not None:
-            if not self._recovery.contradicted():
-                self._resolve(context, False)
-                return None
-            if self._insist:
-                self._keep_torn("torn-unproven", context)
-                return None
-        if not self._recovery.present and self._insist:
-            self._another_card()
+        if result is not None:
+            self._end(result)
             return None
         return self._begin()
 
@@ -303,8 +294,8 @@ class Transaction:
             self.terminal, self._candidate, kernel, profile, fci.name, values, self._date
         )
         self._state = _GPO
-        for context in self._unresolved:
-            context.gpos += 1
+        if self._torn is not None:
+            self._torn.gpo_sent()
         return self._send(gpo_command(data))
 
     def _profile(self, combination, kernel, fci):
@@ -322,8 +313,9 @@ class Transaction:
             code, reason = purchase.rules.status.get(status, (END, "card-refuses"))
             raise Stop(code, reason)
         purchase.begin(body)
-        ended = self._judge_torn()
-        if ended:
+        result = self._torn.judge(purchase, self.amount) if self._unresolved() else None
+        if result is not None:
+            self._end(result)
             return None
         purchase.decide_path()
         if not self._confirmed and self.terminal.seen(purchase.pan, purchase.psn):
@@ -350,60 +342,15 @@ class Transaction:
         self._end(purchase.outcome(APPROVED, "approved"))
         return None
 
-    # -- torn payments ----------------------------------------------------------------------
+    # -- the end ----------------------------------------------------------------------------
 
-    def _judge_torn(self):
-        """Compare a fresh GPO answer with what is torn. True if that ends the tap."""
-        from flagfall.emv import recovery
-
-        others = []
-        for context in self._unresolved:
-            result = self._recovery.judge(context, self._purchase, self.amount)
-            if result == recovery.OTHER_CARD:
-                others.append(context)
-                continue
-            if result == recovery.DEBITED:
-                self._resolve(context, True)
-                return True
-            self.torn_results.append((context, result))
-            if result == recovery.UNPROVEN and self._insist:
-                self._keep_torn("torn-unproven", context)
-                return True
-        matched = len(others) < len(self._unresolved)
-        if others and not matched and self._insist:
-            self._another_card()
-            return True
-        self._unresolved = []  # the others wait for their own cards
-        return False
-
-    def _resolve(self, context, by_balance):
-        from flagfall.emv.recovery import DEBITED
-
-        self.torn_results.append((context, DEBITED))
-        self._end(context.approve(self._recovery.balance, by_balance))
-
-    def _another_card(self):
-        from flagfall.emv.recovery import OTHER_CARD
-
-        for context in self._unresolved:
-            self.torn_results.append((context, OTHER_CARD))
-        self.torn = self._unresolved[0]
-        self._end(Outcome(ANOTHER_CARD, "another-card"))
-
-    def _keep_torn(self, reason, context=None):
-        self.torn = self._unresolved[0] if context is None else context
-        result = Outcome(TORN, reason, outcome.FLAG_STILL_TORN)
-        result.amount = self.torn.amount
-        result.currency = self.torn.currency
-        result.atc = self.torn.atc
-        result.profile = self.torn.profile
-        self._end(result)
+    def _unresolved(self):
+        """True while a torn payment stands in the way."""
+        return self._torn is not None and bool(self._torn.unresolved)
 
     def _tear(self, reason):
         self.torn = torn.make(self._purchase, self._now_s)
         self._end(self._purchase.outcome(TORN, reason))
-
-    # -- the end ----------------------------------------------------------------------------
 
     def _debit_asked(self):
         """True if the card may have debited: the command for that, or its trace, was seen."""
@@ -420,9 +367,9 @@ class Transaction:
                 self._tear("torn-last")
                 return
             code = DISPUTED
-        elif self._unresolved and code not in (TRY_AGAIN, OTHER_INTERFACE):
+        elif self._unresolved() and code not in (TRY_AGAIN, OTHER_INTERFACE):
             # Whatever is wrong with this card, the torn payment is what matters.
-            self._keep_torn("torn-check")
+            self._end(self._torn.keep("torn-check"))
             return
         self._finish(code, reason)
 
@@ -434,11 +381,11 @@ class Transaction:
             result = Outcome(code, reason)
             result.amount = self.amount
             result.currency = self.terminal.currency
-        if self._unresolved:
-            self.torn = self._unresolved[0]
         self._end(result)
 
     def _end(self, result):
+        if self.torn is None and self._unresolved():
+            self.torn = self._torn.kept or self._torn.unresolved[0]
         self.outcome = result
         self._state = _OVER
 
