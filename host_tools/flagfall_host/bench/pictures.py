@@ -1,0 +1,39 @@
+"""The pictures in the README, taken from a real shift: `python -m flagfall_host.bench.pictures`."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flagfall_host.bench.demo import play
+from flagfall_host.bench.face_picture import draw_face
+from flagfall_host.bench.stage import Silent
+
+_FOLDER = Path(__file__).resolve().parents[3] / "docs" / "pictures"
+
+
+class _Photographer(Silent):
+    """Keeps the face with the highest fare while Hired."""
+
+    def __init__(self) -> None:
+        self.best: dict[str, Any] = {}
+
+    def face(self, face: dict[str, Any], now_ms: int) -> None:
+        if face.get("position") == "HIRED" and face["fare"] >= self.best.get("fare", 0):
+            self.best = face
+
+
+def main(folder: Path = _FOLDER) -> None:
+    """Play a shift and leave face.png and receipt.png in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    photographer = _Photographer()
+    with tempfile.TemporaryDirectory() as place:
+        shift = Path(place) / "demo"
+        play(shift, 1, photographer)
+        shutil.copy(shift / "taxi" / "receipts" / "receipt-01.png", folder / "receipt.png")
+    draw_face(photographer.best, folder / "face.png")
+
+
+if __name__ == "__main__":
+    main(*(Path(a) for a in sys.argv[1:2]))
