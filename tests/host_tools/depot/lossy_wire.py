@@ -3,6 +3,7 @@
 Nothing here waits: time passes only when the host waits for it, and by what bytes cost.
 """
 
+import os
 import random
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "firmware/lib/flagfall/link")
 
 from fake_unit import FakeUnit  # noqa: E402
 
+SOAK = 40 if os.environ.get("FLAGFALL_SOAK") else 1  # times as many seeds
 _UNIT_SILENCE_S = 0.1
 
 

@@ -19,7 +19,7 @@ from flagfall_host.depot.link_errors import (
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lossy_wire import LossyWire  # noqa: E402
+from lossy_wire import SOAK, LossyWire  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "firmware/lib/flagfall/link"))
 
@@ -61,10 +61,10 @@ def test_no_key_at_hand_and_factory_state_are_told_apart():
         link_to(LossyWire(FakeUnit(None))).open()
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(10 * SOAK))
 def test_questions_survive_a_bad_wire_and_are_done_once(seed: int):
     unit = FakeUnit()
-    wire = LossyWire(unit, seed, faults=0.3)
+    wire = LossyWire(unit, seed, faults=0.15)
     link = link_to(wire)
     link.open()
     for t in range(5000, 5020):
@@ -192,7 +192,7 @@ def test_a_line_with_good_frames_but_no_answer():
     assert "5 good, 2 damaged" in words
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(20 * SOAK))
 def test_any_garbage_from_the_unit_ends_in_an_error_of_the_family(seed: int):
     wire = ChatterWire(b"")
     wire.chatter = wire.random.randbytes(3000) + b"\xa5\x5a\x01\x82" * 50

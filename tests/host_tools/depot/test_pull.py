@@ -11,7 +11,7 @@ from flagfall_host.depot.pull import LostRecords, pull
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lossy_wire import LossyWire, PowerGone  # noqa: E402
+from lossy_wire import SOAK, LossyWire, PowerGone  # noqa: E402
 from note_ledger import NoteLedger  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "firmware/lib/flagfall/link"))
@@ -59,7 +59,7 @@ def test_a_second_pull_brings_only_what_is_new():
     assert ledger.seqs == list(range(1, 57))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(12 * SOAK))
 def test_lost_damaged_doubled_and_cut_frames(seed: int):
     unit = unit_with(300, 250)
     expected = in_flash(unit)
@@ -71,7 +71,7 @@ def test_lost_damaged_doubled_and_cut_frames(seed: int):
     assert unit.events == []
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(12 * SOAK))
 def test_a_host_that_dies_anywhere_goes_on_where_it_was(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ):

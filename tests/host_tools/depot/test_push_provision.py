@@ -11,7 +11,7 @@ from flagfall_host.depot.push import FileTooLong, NotAccepted, push
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lossy_wire import LossyWire  # noqa: E402
+from lossy_wire import SOAK, LossyWire  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "firmware/lib/flagfall/link"))
 
@@ -26,10 +26,10 @@ def opened(wire: LossyWire) -> Link:
     return link
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(10 * SOAK))
 def test_a_file_arrives_whole_over_a_bad_wire(seed: int):
     unit = FakeUnit()
-    push(opened(LossyWire(unit, seed, faults=0.25)), "tariff", BLOB)
+    push(opened(LossyWire(unit, seed, faults=0.15)), "tariff", BLOB)
     assert set(unit.pushed) == {("tariff", BLOB)}
 
 
@@ -84,10 +84,10 @@ def identity(unit_id: str = "NEW-1") -> Identity:
     return Identity(unit_id, UNIT_KEY, b"fleet key in DER " * 17)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(10 * SOAK))
 def test_a_unit_is_provisioned_once_over_a_bad_wire(seed: int):
     unit = FakeUnit(None)
-    wire = LossyWire(unit, seed, faults=0.25)
+    wire = LossyWire(unit, seed, faults=0.15)
     link = Link(wire, lambda unit_id: UNIT_KEY, nonce=wire.random.randbytes)
     provision(link, identity(), {"k": 1000})
     assert len(unit.provisioned) == 1

@@ -59,7 +59,10 @@ class Intake:
         return self.offset
 
     def whole(self, kind):
-        """Return the file. Raises Refused if it is not complete or not what was announced."""
+        """Return the file (a bytearray, not copied).
+
+        Raises Refused if it is not complete or not what was announced.
+        """
         if self._file is None or kind != self.kind:
             raise Refused("no file of kind %s was sent" % kind)
         if self.offset != len(self._file):
@@ -67,4 +70,4 @@ class Intake:
         if not equal(hashlib.sha256(self._file).digest(), self._sha256):
             self.forget()
             raise Refused("the file's SHA-256 is not the one announced; send it again")
-        return bytes(self._file)
+        return self._file

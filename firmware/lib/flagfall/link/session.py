@@ -33,8 +33,8 @@ class Session:
 
     `unit` has: unit_id (str, None in factory state), model, version (str), link_key (32 bytes,
     None in factory state), journal, now() (UTC seconds since 2000), info() -> dict,
-    set_time(t) -> the time before, push(kind, bytes), provision(dict), event(code, text), and
-    where the carrier's speed can be changed what speed.py names. push and provision raise
+    set_time(t) -> the time before, push(kind, bytearray), provision(dict), event(code, text),
+    and where the carrier's speed can be changed what speed.py names. push and provision raise
     Refused to decline.
 
     The unit's task alternates `feed` and `next_output`. Counters: frames, bad_crc, dropped
