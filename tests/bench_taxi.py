@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 from flagfall.clock import seconds_from_civil
-
 from flagfall_host.bench.install import install
 from flagfall_host.bench.shift import DRIVER
 from flagfall_host.bench.taxi import Taxi

@@ -33,7 +33,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector):
         return None
     if not file_path.name.startswith("test_") or file_path.name.endswith("_cpython.py"):
         return None
-    return MicroPythonFile.from_parent(parent, path=file_path, name=file_path.name + "[micropython]")
+    return MicroPythonFile.from_parent(
+        parent, path=file_path, name=file_path.name + "[micropython]"
+    )
 
 
 class MicroPythonFile(pytest.File):

@@ -1,4 +1,4 @@
-# The small files a unit is given: identity, settings, tariff, CA keys. Replaced whole or not at all.
+# The small files a unit is given: identity, settings, tariff, CA keys. Each whole or not at all.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # A file is written beside its old self, flushed, and renamed over it: littlefs and POSIX both

@@ -120,8 +120,8 @@ class Duty:
         elif type == schema.TOTALS:
             self.totals.raise_to(body[1:])
         elif type == schema.EVENT:
-            if schema.unpack(type, body)["code"] == schema.RECEIPT_PRINTED:
-                self.receipt_due = False
+            printed = schema.unpack(type, body)["code"] == schema.RECEIPT_PRINTED
+            self.receipt_due = self.receipt_due and not printed
 
     # Changes, each after its record is in flash.
 

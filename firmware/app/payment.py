@@ -4,6 +4,7 @@
 import asyncio
 import struct
 
+from drivers.reader import CardLost, ReaderError, SeveralCards
 from flagfall.clock import civil
 from flagfall.emv import outcome as oc
 from flagfall.emv import recovery, torn
@@ -14,7 +15,6 @@ from flagfall.hmac_sha256 import hmac_sha256
 from flagfall.journal import schema
 from flagfall.journal.ring import JournalFull
 from micropython import const
-from drivers.reader import CardLost, ReaderError, SeveralCards
 
 _LOOK_MS = const(300)  # one look for a card; a key is heard between two
 _TAP_WAIT_MS = const(60000)  # how long the driver's request to tap stands
@@ -312,9 +312,7 @@ class Payment:
     def _remember(self):
         """Make what is torn durable; what was intended is concluded."""
         self._duty.intent = b""
-        self._duty.torn = [
-            (t.seq, t.trip, t.shift, t.tag, t.context.pack()) for t in self._torn
-        ]
+        self._duty.torn = [(t.seq, t.trip, t.shift, t.tag, t.context.pack()) for t in self._torn]
         self._checkpoint()
 
     def _tag(self, tx):

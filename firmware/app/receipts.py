@@ -49,8 +49,10 @@ class Receipts:
                 receipt.row("Driver", duty.driver),
                 receipt.row("Trips", "%d" % duty.shift_trips),
                 receipt.row("Fares", receipt.money(duty.shift_fares, digits)),
-                receipt.row("By card (%d)" % duty.shift_cards, receipt.money(
-                    duty.shift_card_amount, digits)),
+                receipt.row(
+                    "By card (%d)" % duty.shift_cards,
+                    receipt.money(duty.shift_card_amount, digits),
+                ),
                 receipt.row("Cash", receipt.money(cash, digits)),
             ]
         )

@@ -18,7 +18,13 @@ from flagfall.receipt import money as shown
 from flagfall_host.acquirer.client import Acquirer
 from flagfall_host.acquirer.message import Terminal
 from flagfall_host.bench.acquirer_process import AcquirerProcess
-from flagfall_host.bench.install import CURRENCY, MERCHANT_ID, TARIFF, TERMINAL_ID, UNIT_ID, install
+from flagfall_host.bench.install import (
+    CURRENCY,
+    MERCHANT_ID,
+    TARIFF,
+    TERMINAL_ID,
+    install,
+)
 from flagfall_host.bench.shift import Plan, Shift
 from flagfall_host.bench.stage import Stage
 from flagfall_host.bench.taxi import Taxi
@@ -28,7 +34,6 @@ from flagfall_host.depot.link import Link
 from flagfall_host.depot.pull import pull
 from flagfall_host.depot.serial_wire import SerialWire
 from flagfall_host.ledger import Ledger, money
-
 
 _LEDGER_FIGURES = (
     "trips",
@@ -188,9 +193,7 @@ def _settle(
             "settled_payments": closed[0],
             "settled_amount": closed[1],
         }
-        problems = ledger.check(
-            journal_key=lambda unit_id: journal_key(fleet.unit_key(unit_id))
-        )
+        problems = ledger.check(journal_key=lambda unit_id: journal_key(fleet.unit_key(unit_id)))
         if problems:
             raise BooksDiffer("the ledger does not hold: " + "; ".join(str(p) for p in problems))
 

@@ -1,4 +1,4 @@
-"""The pictures in the README, taken from a real shift: `python -m flagfall_host.bench.pictures`."""
+"""The README's pictures, taken from a real shift: `python -m flagfall_host.bench.pictures`."""
 
 import shutil
 import sys

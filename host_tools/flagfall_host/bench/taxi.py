@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from flagfall_host.bench.cable import Cable
 from flagfall_host.bench.cards.card import Card
@@ -46,7 +47,7 @@ class Taxi:
         return self.world.wheel
 
     @property
-    def face(self) -> dict:
+    def face(self) -> dict[str, Any]:
         return self.world.face
 
     @property
@@ -54,7 +55,7 @@ class Taxi:
         """The path of the cable's end at the host."""
         return self.cable.host
 
-    def press(self, key: str, text: str = "", *, what: str, **expected: object) -> None:
+    def press(self, key: str, text: str = "", *, what: str, **expected: Any) -> None:
         """Press a key and wait until the face shows `expected`."""
         self.world.press(key, text)
         self.world.wait_face(what, **expected)

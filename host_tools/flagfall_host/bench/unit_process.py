@@ -1,4 +1,4 @@
-"""The bench unit: the real firmware in the real MicroPython, as a process whose power is a switch."""
+"""The bench unit: the firmware in the real MicroPython, a process whose power is a switch."""
 
 import contextlib
 import json

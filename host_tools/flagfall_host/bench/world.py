@@ -30,7 +30,7 @@ class PowerIsGone(BenchError):
 
 
 class World:
-    """One unit's surroundings. `utc_s` counts seconds since 2000 and keeps running without power."""
+    """One unit's surroundings. `utc_s`: seconds since 2000; it runs on without power."""
 
     def __init__(self, folder: Path, wheel: Wheel, utc_s: int, *, factor: float = 0) -> None:
         self.path = folder / "world.sock"

@@ -41,7 +41,7 @@ def demo(
         evening = play(folder, seed, Plain(), factor=factor or 0)
         typer.echo("")
     typer.echo(
-        f"left in {folder}: {len(evening.receipts)} receipts in taxi/receipts, taxi/journal.flash, "
-        "ledger.sqlite, acquirer.sqlite"
+        f"left in {folder}: {len(evening.receipts)} receipts in taxi/receipts, "
+        "taxi/journal.flash, ledger.sqlite, acquirer.sqlite"
     )
     typer.echo(evening.closing_line())

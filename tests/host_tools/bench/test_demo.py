@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from flagfall_host.bench.cards import catalogue
 
 FLAGFALL = Path(sys.executable).with_name("flagfall")

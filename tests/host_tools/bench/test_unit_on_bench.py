@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from bench_taxi import Garage, ride
-
 from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.taxi import Taxi
 from flagfall_host.bench.wheel import read_trace
@@ -22,9 +21,7 @@ def tap(taxi: Taxi, name: str, **overrides: object) -> str:
     return taxi.world.tones[heard]
 
 
-def test_fare_does_not_depend_on_how_often_the_meter_looks(
-    garage: Garage, tmp_path: Path
-) -> None:
+def test_fare_does_not_depend_on_how_often_the_meter_looks(garage: Garage, tmp_path: Path) -> None:
     fares = set()
     for step_ms in (50, 100, 500):
         with garage.taxi(tmp_path / str(step_ms)) as taxi:

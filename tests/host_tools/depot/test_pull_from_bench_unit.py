@@ -13,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 from bench_taxi import Garage, ride
 from flagfall.journal.record import length_at, seq_at, slot_bytes
-
 from flagfall_host.bench.cable import Cable
 from flagfall_host.bench.install import UNIT_ID
 from flagfall_host.bench.shift import DRIVER

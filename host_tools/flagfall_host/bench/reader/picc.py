@@ -192,11 +192,11 @@ class Picc:
         if pcb & 0x10:
             return self._say(bytes((0xA2 | self._bn,)))
         command, self._command = self._command, b""
-        self._delay += self.manners.delay_us(command)
         try:
             self._response = self._field.exchange(self.card, command)
         except CardLeft:
             return None
+        self._delay += self.manners.delay_us(command)
         self._pending_wtx, self.manners.wtx = self.manners.wtx, []
         self._next = self._part()
         return self._go_on()

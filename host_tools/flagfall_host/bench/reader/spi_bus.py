@@ -22,8 +22,11 @@ class FakeSPI:
     each further byte out names the register of the next byte in.
     """
 
-    def __init__(self, chip: RegisterChip, baudrate: int = 4_000_000) -> None:
+    def __init__(
+        self, chip: RegisterChip, baudrate: int = 4_000_000, overhead_us: float = _OVERHEAD_US
+    ) -> None:
         self._chip = chip
+        self._overhead_us = overhead_us
         self._byte_us = 8e6 / baudrate
         self._selected = False
         self._address: int | None = None
@@ -34,7 +37,7 @@ class FakeSPI:
         self._selected = not level
         self._address = None
         if level:
-            self._chip.advance(_OVERHEAD_US)
+            self._chip.advance(self._overhead_us)
 
     def write(self, data: bytes) -> None:
         for byte in data:

@@ -4,7 +4,11 @@ from flagfall.hmac_sha256 import equal, hmac_sha256
 
 # RFC 4231, test cases 1, 2, 3 and 6: key, data, HMAC-SHA-256.
 _RFC4231 = (
-    (b"\x0b" * 20, b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+    (
+        b"\x0b" * 20,
+        b"Hi There",
+        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+    ),
     (
         b"Jefe",
         b"what do ya want for nothing?",
