@@ -8,7 +8,7 @@ from flagfall.journal import schema
 from flagfall.journal.record import NO_LINK, Record
 
 from flagfall_host.ledger import money, tables
-from flagfall_host.ledger.database import insert
+from flagfall_host.ledger.database import add_all, insert
 from flagfall_host.ledger.findings import Finding
 from flagfall_host.ledger.frontier import Frontier
 from flagfall_host.ledger.typed_rows import TYPED, derive
@@ -129,7 +129,8 @@ class Booking:
 
     def _store(self, fresh: list[Record]) -> None:
         unit_id, now = self._unit_id, self._now
-        self._add(
+        add_all(
+            self._connection,
             tables.RECORDS,
             [
                 {
@@ -148,33 +149,28 @@ class Booking:
         if schema.PAYMENT in rows:
             self._store_money(rows[schema.PAYMENT])
         for type, typed in rows.items():
-            self._add(TYPED[type], typed)
+            add_all(self._connection, TYPED[type], typed)
 
     def _store_money(self, payments: list[dict[str, Any]]) -> None:
         pairs = [(row, money.of_payment(row, self._now)) for row in payments]
         with_money = [(row, entry) for row, entry in pairs if entry is not None]
         rows, entries = [row for row, _ in with_money], [entry for _, entry in with_money]
         money.dispute_repeats(self._connection, rows, entries)
-        self._add(tables.MONEY, entries)
+        add_all(self._connection, tables.MONEY, entries)
 
     def _keep_refusals(self) -> None:
-        self._add(
-            tables.REFUSALS,
-            [
-                {
-                    "unit_id": self._unit_id,
-                    "sha256": r.sha256,
-                    "epoch": r.epoch,
-                    "seq": r.seq,
-                    "reason": r.reason,
-                    "refused_at": self._now,
-                    "raw": r.raw,
-                }
-                for r in self._result.refused
-            ],
-        )
-
-    def _add(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        rows = [
+            {
+                "unit_id": self._unit_id,
+                "sha256": r.sha256,
+                "epoch": r.epoch,
+                "seq": r.seq,
+                "reason": r.reason,
+                "refused_at": self._now,
+                "raw": r.raw,
+            }
+            for r in self._result.refused
+        ]
         if rows:
-            statement = insert(self._connection, table).on_conflict_do_nothing()
+            statement = insert(self._connection, tables.REFUSALS).on_conflict_do_nothing()
             self._connection.execute(statement, rows)

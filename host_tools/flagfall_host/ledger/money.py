@@ -42,6 +42,7 @@ WAYS: dict[str, tuple[str, ...]] = {
 }
 APPROVED_OUTCOMES = (schema.APPROVED, schema.TORN_DEBITED)
 _NO_CARD = bytes(8)
+_CHUNK = 300  # payments looked up at once
 
 Key = tuple[str, int, int]  # unit_id, epoch, seq
 
@@ -74,29 +75,33 @@ def dispute_repeats(
     A card counts each transaction (ATC), so two approvals of one card with one ATC are one debit.
     `rows` are the PAYMENT rows about to be booked, one for each of `money`.
     """
-    seen: set[tuple[bytes, int]] = set()
+    seen = _approved_before(connection, rows)
     for row, entry in zip(rows, money, strict=True):
         card = (row["card_tag"], row["atc"])
         if entry["state"] != CAPTURED or row["card_tag"] == _NO_CARD:
             continue
-        if card in seen or _known(connection, row):
+        if card in seen:
             entry["state"] = DISPUTED
             entry["why"] = "the same card and counter as an earlier approved payment"
         seen.add(card)
 
 
-def _known(connection: sa.Connection, row: dict[str, Any]) -> bool:
-    same = (
-        sa.select(PAYMENTS.c.seq)
-        .where(
-            PAYMENTS.c.unit_id == row["unit_id"],
-            PAYMENTS.c.card_tag == row["card_tag"],
-            PAYMENTS.c.atc == row["atc"],
-            PAYMENTS.c.outcome.in_(APPROVED_OUTCOMES),
+def _approved_before(
+    connection: sa.Connection, rows: list[dict[str, Any]]
+) -> set[tuple[bytes, int]]:
+    """(card tag, ATC) of approved payments of the same unit, among them every one in `rows`."""
+    p = PAYMENTS.c
+    found: set[tuple[bytes, int]] = set()
+    for i in range(0, len(rows), _CHUNK):
+        part = rows[i : i + _CHUNK]
+        query = sa.select(p.card_tag, p.atc).where(
+            p.unit_id == part[0]["unit_id"],
+            p.card_tag.in_(sorted({row["card_tag"] for row in part})),
+            p.atc.in_(sorted({row["atc"] for row in part})),
+            p.outcome.in_(APPROVED_OUTCOMES),
         )
-        .limit(1)
-    )
-    return connection.execute(same).first() is not None
+        found.update((bytes(tag), atc) for tag, atc in connection.execute(query))
+    return found
 
 
 def move(

@@ -13,9 +13,13 @@ _STOP_S = 30
 
 
 class PostgresServer:
-    """Runs on a Unix socket only, as another user when the tests run as root."""
+    """Runs on a Unix socket only, as another user when the tests run as root.
 
-    def __init__(self):
+    Not `durable`: it survives its own crash, but not the machine's, and is quicker.
+    """
+
+    def __init__(self, durable=False):
+        self._fsync = "on" if durable else "off"
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         if not found:
             raise RuntimeError("PostgreSQL is not installed: run `make setup` as root")
@@ -32,13 +36,19 @@ class PostgresServer:
     def __enter__(self):
         data = self._folder / "data"
         self._run("initdb", "-D", data, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        options = f"-c listen_addresses='' -k {self._folder} -c max_connections=40 -c fsync=off"
-        log = self._folder / "log"
-        self._run("pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "start")
+        self._start()
         return self
 
-    def __exit__(self, *_):
+    def _start(self):
+        options = f"-c listen_addresses='' -k {self._folder} -c fsync={self._fsync}"
+        place = ("-D", self._folder / "data", "-l", self._folder / "log")
+        self._run("pg_ctl", *place, "-o", options, "-w", "start")
+
+    def _stop(self):
         self._run("pg_ctl", "-D", self._folder / "data", "-m", "immediate", "-w", "stop")
+
+    def __exit__(self, *_):
+        self._stop()
         shutil.rmtree(self._folder)
 
     def empty_database(self):
@@ -51,10 +61,8 @@ class PostgresServer:
 
     def crash(self):
         """Stop as a crash would and start again."""
-        data = self._folder / "data"
-        self._run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-        options = f"-c listen_addresses='' -k {self._folder} -c max_connections=40 -c fsync=off"
-        self._run("pg_ctl", "-D", data, "-o", options, "-l", self._folder / "log", "-w", "start")
+        self._stop()
+        self._start()
 
     def _run(self, program, *arguments):
         command = [*self._as_user, str(self._bin / program), *map(str, arguments)]
