@@ -1,8 +1,8 @@
 """A reference taximeter in exact fractions, written from the legal definitions alone.
 
 It shares no code with the firmware's meter and none of its ideas: no fixed-point units, no carried
-rests, no hysteresis. It is given the true moment of each pulse and knows a tariff only as a checked
-file. OIML R 21 / MID Annex IX: mode S applies the time tariff below the threshold and the
+rests, no hysteresis. It is given the true moment of each pulse and knows a tariff only as a
+checked file. OIML R 21 / MID Annex IX: mode S applies the time tariff below the threshold and the
 distance tariff above it, mode D both over the whole trip; partial-D is distance always and time
 below the threshold. The speed of an interval between two pulses is its distance over its time;
 what follows the last pulse is slow if it lasts longer than a pulse at the threshold speed would.
@@ -38,7 +38,6 @@ class Outcome:
     slow_s: Fraction
     hired_s: Fraction
     km: Fraction
-    metered: Fraction
 
 
 def pulse_times(trip: Trip) -> tuple[list[Fraction], Fraction]:
@@ -80,6 +79,7 @@ class ReferenceMeter:
         offset = datetime.timedelta(minutes=tariff.utc_offset_min)
         self.zone = ZoneInfo(name) if name else datetime.timezone(offset)
         self.k = trip.k
+        self.known_windows: dict[int, int] = {}
         self.times, self.end = pulse_times(trip)
 
     # --- conditions ---------------------------------------------------------------------------
@@ -88,7 +88,12 @@ class ReferenceMeter:
         """The windows that hold `at` seconds after the hire."""
         if self.tariff.flags & _FROZEN:
             at = Fraction(0)
-        seconds = self.start + int(at)
+        minute = (self.start + int(at)) // 60
+        if minute not in self.known_windows:
+            self.known_windows[minute] = self._windows_of(minute * 60)
+        return self.known_windows[minute]
+
+    def _windows_of(self, seconds: int) -> int:
         local = (_EPOCH + datetime.timedelta(seconds=seconds)).astimezone(self.zone)
         day = (local.date() - datetime.date(2000, 1, 1)).days
         kind = 7 if day in self.tariff.holidays else local.weekday()
@@ -170,7 +175,7 @@ class ReferenceMeter:
             before = until
         for minute in self.minutes(Fraction(0), self.end):
             self.take_fees(self.open_windows(minute), False)
-        return Outcome(self.shown(), slow_s, self.end, Fraction(len(self.times), self.k), self.part)
+        return Outcome(self.shown(), slow_s, self.end, Fraction(len(self.times), self.k))
 
     def is_slow(self, seconds: Fraction, at: Fraction, last: bool) -> bool:
         windows = self.open_windows(at)

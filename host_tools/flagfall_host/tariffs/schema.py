@@ -103,7 +103,7 @@ def read_tariff(text: str, name: str) -> TariffFile:
     try:
         raw = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as e:
-        line = getattr(e, "lineno", None) or _line_in(str(e))
+        line = getattr(e, "lineno", None) or _line_in(str(e)) or text.count("\n") + 1
         raise TariffFileError(name, [Problem(line, "T01", f"not TOML: {e}")]) from e
     reader = _Reader(raw, find_lines(text))
     tariff = reader.read()
