@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flagfall_host.depot.link import Link
-from flagfall_host.depot.pull import Ledger, LostRecords, Progress, PullResult, pull
+from flagfall_host.depot.pull import Progress, pull
+from flagfall_host.depot.pulled import Ledger, LostRecords, PullResult
 from flagfall_host.depot.serial_wire import SerialWire
 from flagfall_host.depot.speed import find_unit, raise_speed
 from flagfall_host.errors import FlagfallError

@@ -4,9 +4,7 @@ The link carries the records' bytes; whether they are true is the ledger's to sa
 or a cut is mended by asking again from the first record that is missing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from flagfall.journal.record import Record, RecordError, split
 from flagfall.link import messages
@@ -14,11 +12,17 @@ from flagfall.link.proof import journal_key
 
 from flagfall_host.depot.link import ANSWER_S, LONGEST_ANSWER_S, Frame, Link
 from flagfall_host.depot.link_errors import (
-    LinkError,
     NoAnswer,
     SessionLost,
     UnitFault,
     UnitRefused,
+)
+from flagfall_host.depot.pulled import (
+    Booking,
+    DamagedRange,
+    Ledger,
+    LostRecords,
+    PullResult,
 )
 from flagfall_host.depot.speed import lower_speed
 
@@ -30,81 +34,6 @@ _POOR = 3  # fruitless PULLs after which a lower speed is tried
 _KEPT = 256  # bytes of a refused record that are kept with its loss
 _NAMED = 4  # losses named in the message
 FRUITLESS = 8  # PULLs in a row that brought nothing, before the unit counts as gone
-
-
-@dataclass(frozen=True)
-class DamagedRange:
-    """Records that the unit's flash has lost; `remains` are up to 256 bytes of what is there."""
-
-    first_seq: int
-    last_seq: int
-    address: int
-    raw: bytes
-
-
-class Refused(Protocol):
-    """A record that was not booked; str() says which and why."""
-
-    @property
-    def seq(self) -> int: ...
-
-    @property
-    def raw(self) -> bytes: ...
-
-
-class Booking(Protocol):
-    """What the ledger says of one batch."""
-
-    @property
-    def repeated(self) -> int: ...
-
-    @property
-    def refused(self) -> Sequence[Refused]: ...
-
-    @property
-    def findings(self) -> Sequence[object]: ...
-
-
-class Ledger(Protocol):
-    """What a pull needs of the ledger; each call is durable when it returns."""
-
-    def last_seq(self, unit_id: str) -> int: ...
-
-    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> Booking: ...
-
-    def book_damage(self, unit_id: str, damage: Any, accepted: bool = False) -> Any: ...
-
-    def receipt(self, unit_id: str) -> tuple[int, int, bytes] | None: ...
-
-
-class LostRecords(LinkError):
-    """Everything else is booked, but records are damaged, forged or gone."""
-
-    exit_code = 3
-
-    def __init__(self, message: str, result: "PullResult") -> None:
-        super().__init__(message)
-        self.result = result
-
-
-@dataclass
-class PullResult:
-    """What one pull brought."""
-
-    unit_id: str
-    from_seq: int
-    last_seq: int = 0  # the newest record in the unit's journal
-    records: int = 0
-    record_bytes: int = 0
-    repeated: int = 0  # of the records: booked before
-    damaged: list[DamagedRange] = field(default_factory=list)
-    missing: list[tuple[int, int]] = field(default_factory=list)  # in neither unit nor ledger
-    refused: list[tuple[int, str]] = field(default_factory=list)  # by the ledger: seq, why
-    findings: list[str] = field(default_factory=list)  # booked, but the chain does not hold
-    receipt_upto: int = 0  # 0: none was given
-    freed: int = 0  # sectors
-    pulls: int = 0  # PULLs sent: more than one after lost frames
-    seconds: float = 0.0
 
 
 class Progress(Protocol):
@@ -168,7 +97,7 @@ class _Pull:
             self._fetch()
         finally:
             self._book()
-        self._give_receipt()
+        self._end()
         result.seconds = link.wire.now() - started
         if not self._accept and (result.damaged or result.refused or result.missing):
             raise LostRecords(self._loss_words(), result)
@@ -187,6 +116,19 @@ class _Pull:
                 raise
             self._from_start = True
             self._next = self._result.from_seq = 1
+
+    def _end(self) -> None:
+        try:
+            self._give_receipt()
+        except UnitRefused as e:
+            booked = self._result.records - len(self._result.refused)
+            raise UnitRefused(
+                f"{self._link.wire.name}: unit {self._unit_id}: its {booked} records are booked, "
+                f"but it does not take the receipt: {e.text}. It keeps the space; pull again, and "
+                "run a self-test of the unit if it stays so",
+                e.code,
+                e.text,
+            ) from e
 
     # --- fetching -----------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import NoAnswer, UnitRefused
-from flagfall_host.depot.pull import LostRecords, pull
+from flagfall_host.depot.pull import pull
+from flagfall_host.depot.pulled import LostRecords
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -92,6 +93,18 @@ def test_a_host_that_dies_anywhere_goes_on_where_it_was(
             assert deaths < 200
     assert deaths > 1
     assert [r for r in ledger.records if r[0] <= 300] == expected
+
+
+def test_records_that_were_not_asked_for_are_not_booked_again():
+    unit = unit_with(50)
+    ledger = NoteLedger()
+    wire = LossyWire(unit)
+    pull(opened(wire), ledger)
+    unit.append(5)
+    read = unit.journal.read
+    unit.journal.read = lambda from_seq: read(1 if from_seq == 51 else from_seq)
+    pull(opened(wire), ledger)
+    assert ledger.seqs == list(range(1, 57))
 
 
 def test_a_unit_that_restarts_in_the_middle_is_greeted_again():
@@ -182,6 +195,21 @@ def test_a_wire_that_goes_dead_says_how_far_it_came():
     assert f"stopped after record {ledger.last_seq(UNIT_ID)}" in str(caught.value)
     assert ledger.last_seq(UNIT_ID) >= 100
     assert wire.time < 60
+
+
+def test_a_receipt_that_the_unit_refuses_is_told_and_nothing_is_lost():
+    from flagfall.journal.record import JournalError
+
+    unit = unit_with(30)
+    ledger = NoteLedger()
+
+    def broken(*_):
+        raise JournalError("sector 3 takes no records")
+
+    unit.journal.acknowledge = broken
+    with pytest.raises(UnitRefused, match="30 records are booked, but .* takes no records"):
+        pull(opened(LossyWire(unit)), ledger)
+    assert ledger.seqs == list(range(1, 31))
 
 
 def test_a_journal_that_fails_is_named():

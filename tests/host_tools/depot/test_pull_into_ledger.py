@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from flagfall.journal.ring import Journal
 from flagfall.link.proof import journal_key
 from flagfall_host.depot.link import Link
-from flagfall_host.depot.pull import LostRecords, PullResult, pull
+from flagfall_host.depot.pull import pull
+from flagfall_host.depot.pulled import LostRecords, PullResult
 from flagfall_host.ledger import Ledger
 from flagfall_host.ledger.tables import RECORDS
 

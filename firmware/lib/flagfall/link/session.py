@@ -96,7 +96,7 @@ class Session:
         return self._delivery is not None
 
     def feed(self, chunk):
-        """Take bytes from the line; b"" says that it was silent for 100 ms or more."""
+        """Take bytes from the line; b"" says that it was silent for 50 ms or more."""
         if len(chunk):
             self._in.feed(chunk)
         else:
