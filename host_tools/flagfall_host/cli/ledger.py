@@ -1,14 +1,20 @@
-"""`flagfall ledger`: what the office has."""
+"""`flagfall ledger`: what the office has, and whether it is true."""
 
+import csv
 import json
-from typing import Annotated
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from flagfall.link.proof import journal_key
 from flagfall.receipt import money as shown
 from rich.console import Console
 from rich.table import Table
 
-from flagfall_host.ledger import Ledger, money
+from flagfall_host.depot.fleet import Fleet
+from flagfall_host.ledger import Ledger, LedgerError, money
 from flagfall_host.ledger.listing import LISTS
 
 app = typer.Typer(help="Look into the ledger.", no_args_is_help=True)
@@ -18,16 +24,57 @@ Where = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Unit = Annotated[str | None, typer.Option(help="One unit only.")]
+What = Annotated[str, typer.Argument(help=f"One of {', '.join(LISTS)}.")]
 _DEFAULT = "ledger.sqlite"
+# What of a list is shown on a screen, as far as it has so much; JSON and CSV hold every column.
+_COLUMNS = {
+    "trips": "unit_id seq start_time trip shift distance_mm fare supplements paid",
+    "payments": "unit_id seq time trip amount outcome last_digits reason",
+    "shifts": "unit_id seq time shift event trips fares card_amount driver",
+    "totals": "unit_id seq time hirings fares supplements card_payments card_amount",
+    "events": "unit_id seq time code text",
+    "money": "unit_id seq amount state batch stan why",
+    "moves": "unit_id seq at was state why",
+    "damages": "unit_id first_seq last_seq address accepted booked_at",
+    "refusals": "unit_id epoch seq reason refused_at",
+    "settlements": "terminal_id batch payments amount state changed_at",
+}
+_MONEY = {"amount", "fare", "fares", "supplements", "card_amount"}
+_WORDS = {
+    "paid": {0: "unpaid", 1: "cash", 2: "card"},
+    "outcome": {
+        1: "approved",
+        2: "declined",
+        3: "torn",
+        4: "torn, debited",
+        5: "torn, not debited",
+        6: "torn, given up",
+    },
+    "event": {1: "sign-in", 2: "sign-out"},
+    "accepted": {0: "no", 1: "yes"},
+}
+_WIDE = 200  # columns where there is no terminal to ask
+_LIMIT = 50  # rows shown on a screen unless more are asked for
+
+
+def _open(where: str) -> Ledger:
+    return Ledger.open(where, create=False)
+
+
+def _known(what: str) -> str:
+    if what not in LISTS:
+        raise LedgerError(f"the ledger has no list {what!r}: one of {', '.join(LISTS)}")
+    return what
 
 
 @app.command()
 def status(ledger: Where = _DEFAULT, unit: Unit = None, as_json: Json = False) -> None:
     """What it all adds up to: trips, fares, card money by the state it is in."""
-    with Ledger.open(ledger) as book:
+    with _open(ledger) as book:
         result = book.summary(unit)
+        units = [u for u in book.units() if unit in (None, u["unit"])]
     if as_json:
-        typer.echo(json.dumps(result))
+        typer.echo(json.dumps({**result, "by_unit": units}))
         return
     table = Table(box=None, show_header=False)
     for name in ("units", "records", "trips"):
@@ -42,41 +89,142 @@ def status(ledger: Where = _DEFAULT, unit: Unit = None, as_json: Json = False) -
     for name in ("torn_open", "damaged", "refused"):
         if result[name]:
             table.add_row(name.replace("_", " "), f"{result[name]}: see `flagfall ledger check`")
-    Console().print(table)
+    _console().print(table)
+    for u in units:
+        if u["complete_up_to"] < u["newest_record"]:
+            typer.echo(
+                f"{u['unit']}: complete up to record {u['complete_up_to']} of "
+                f"{u['newest_record']}: pull it again"
+            )
 
 
 @app.command("list")
 def list_rows(
-    what: Annotated[str, typer.Argument(help=f"One of {', '.join(LISTS)}.")] = "payments",
+    what: What = "payments",
     ledger: Where = _DEFAULT,
     unit: Unit = None,
+    limit: Annotated[int, typer.Option(help="At most so many rows; 0: all.", min=0)] = _LIMIT,
     as_json: Json = False,
 ) -> None:
     """The rows of one kind, oldest first; of a card only the last four digits."""
-    if what not in LISTS:
-        raise typer.BadParameter(f"{what}: one of {', '.join(LISTS)}")
-    with Ledger.open(ledger) as book:
-        rows = list(book.rows(what, unit))
+    with _open(ledger) as book:
+        rows = list(islice(book.rows(_known(what), unit), limit + 1 if limit else None))
+    more = bool(limit) and len(rows) > limit
+    rows = rows[:limit] if limit else rows
     if as_json:
         typer.echo(json.dumps(rows))
         return
     if not rows:
         typer.echo(f"no {what}")
         return
-    table = Table(*rows[0])
+    names = _COLUMNS[what].split()
+    table = Table(*(name.replace("_", " ") for name in names), box=None)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+        table.add_row(*(_cell(name, row[name]) for name in names))
+    _console().print(table)
+    if more:
+        typer.echo(
+            f"and more: --limit 0 shows all, `flagfall ledger export {what} FILE` keeps them"
+        )
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name in _MONEY:
+        return shown(value)
+    return str(_WORDS.get(name, {}).get(value, value))
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
 @app.command()
-def check(ledger: Where = _DEFAULT, unit: Unit = None, as_json: Json = False) -> None:
-    """Prove the ledger: no gap, no broken chain, sums equal to the units' own totals.
+def show(
+    unit: Annotated[str, typer.Argument(help="The unit's id.")],
+    seq: Annotated[int, typer.Argument(help="The record's number.")],
+    ledger: Where = _DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """One record: what it says, and what became of its money."""
+    with _open(ledger) as book:
+        found = book.record(unit, seq)
+    if not found:
+        raise LedgerError(
+            f"{unit} record {seq}: not in the ledger; `flagfall ledger check` says why"
+        )
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for record in found:
+        _print(record, "")
+
+
+def _print(fields: dict[str, Any], indent: str) -> None:
+    width = max((len(name) for name in fields), default=0)
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            typer.echo(f"{indent}{name}")
+            _print(value, indent + "  ")
+        elif isinstance(value, list):
+            typer.echo(f"{indent}{name}")
+            for line in value:
+                typer.echo(f"{indent}  {line}")
+        else:
+            typer.echo(f"{indent}{name:{width}}  {value}")
+
+
+@app.command()
+def export(
+    what: What,
+    file: Annotated[Path, typer.Argument(help="A CSV file to make; - for stdout.")],
+    ledger: Where = _DEFAULT,
+    unit: Unit = None,
+) -> None:
+    """All rows of one kind as CSV (UTF-8, a header line, amounts in minor units)."""
+    with _open(ledger) as book:
+        rows = book.rows(_known(what), unit)
+        if str(file) == "-":
+            _write(sys.stdout, rows)
+            return
+        try:
+            with file.open("x", encoding="utf-8", newline="") as f:
+                written = _write(f, rows)
+        except OSError as e:
+            raise LedgerError(f"{file}: cannot be made: {e.strerror}") from e
+    typer.echo(f"{written} {what} in {file}")
+
+
+def _write(file: Any, rows: Any) -> int:
+    out, written = csv.writer(file), 0
+    for row in rows:
+        if not written:
+            out.writerow(row)
+        out.writerow(row.values())
+        written += 1
+    return written
+
+
+@app.command()
+def check(
+    ledger: Where = _DEFAULT,
+    unit: Unit = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="The fleet folder: prove every MAC too.", envvar="FLAGFALL_FLEET"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove the ledger: chains whole or gaps named, sums agree, no money in two places.
 
     Exit 1 if something does not fit.
     """
-    with Ledger.open(ledger) as book:
-        findings = book.check(unit)
+    keys = Fleet.open(fleet) if fleet else None
+    with _open(ledger) as book:
+        findings = book.check(
+            unit, (lambda unit_id: journal_key(keys.unit_key(unit_id))) if keys else None
+        )
     if as_json:
         typer.echo(json.dumps([f.as_dict() for f in findings]))
     else:

@@ -70,6 +70,15 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def must_exist(engine: sa.Engine) -> None:
+    """Raise CannotOpen if the database is a file that is not there."""
+    name = engine.url.database
+    if engine.dialect.name == "sqlite" and name and not Path(name).is_file():
+        raise CannotOpen(
+            f"{name}: no ledger there. `flagfall unit pull` makes one; name another with --ledger"
+        )
+
+
 def migrate(engine: sa.Engine) -> None:
     """Create the schema or bring it up to date. Raises CannotOpen for what is no ledger."""
     with reading(engine) as connection:

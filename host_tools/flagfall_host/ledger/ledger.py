@@ -49,13 +49,17 @@ class Ledger:
         self.now = now
 
     @staticmethod
-    def open(where: str | Path, now: Callable[[], int] | None = None) -> "Ledger":
-        """Open the ledger in a file (made if it is not there) or at a database URL.
+    def open(
+        where: str | Path, now: Callable[[], int] | None = None, *, create: bool = True
+    ) -> "Ledger":
+        """Open the ledger in a file or at a database URL; with `create`, made if not there.
 
         `now()` gives UTC seconds since 2000 and defaults to this machine's clock. Raises
         CannotOpen.
         """
         engine = database.engine_for(where)
+        if not create:
+            database.must_exist(engine)
         try:
             database.migrate(engine)
         except LedgerError:
@@ -185,6 +189,11 @@ class Ledger:
         """The rows of `what` (see `listing.LISTS`), oldest first, without sealed data."""
         with database.reading(self.engine) as connection:
             yield from listing.rows(connection, what, unit_id)
+
+    def record(self, unit_id: str, seq: int) -> list[dict[str, Any]]:
+        """The record with this seq, one for each epoch that has it; see `listing.record`."""
+        with database.reading(self.engine) as connection:
+            return listing.record(connection, unit_id, seq)
 
     # For the acquirer side.
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from flagfall import clock
+from flagfall.journal import schema
 
 from flagfall_host.ledger import tables
+from flagfall_host.ledger.typed_rows import TYPED
 
 LISTS: dict[str, sa.Table] = {
     "trips": tables.TRIPS,
@@ -20,7 +22,7 @@ LISTS: dict[str, sa.Table] = {
     "refusals": tables.REFUSALS,
     "settlements": tables.SETTLEMENTS,
 }
-_HIDDEN = {"sealed", "card_tag", "raw", "message_sha256", "sha256"}
+_HIDDEN = {"sealed", "wrapped", "card_tag", "raw", "message_sha256", "sha256"}
 _TIMES = {"time", "start_time", "end_time", "booked_at", "changed_at", "refused_at", "at"}
 _ROWS = 500  # fetched at once
 
@@ -33,13 +35,71 @@ def rows(connection: sa.Connection, what: str, unit_id: str | None) -> Iterator[
     if unit_id and "unit_id" in table.c:
         query = query.where(table.c.unit_id == unit_id)
     for row in connection.execute(query).yield_per(_ROWS).mappings():
-        yield {k: clock.iso8601(v) if k in _TIMES else v for k, v in row.items()}
+        yield {k: _shown(k, v) for k, v in row.items()}
 
 
 def _order(table: sa.Table) -> list[sa.Column]:
     if table is tables.MOVES:
         return [table.c.id]
     return [c for c in table.primary_key.columns if c.name in table.c]
+
+
+def record(connection: sa.Connection, unit_id: str, seq: int) -> list[dict[str, Any]]:
+    """A record, by epoch: head, fields (nothing sealed), its money and how that has moved."""
+    r = tables.RECORDS.c
+    found = connection.execute(
+        sa.select(tables.RECORDS).where(r.unit_id == unit_id, r.seq == seq).order_by(r.epoch)
+    ).mappings()
+    out = []
+    for head in found.all():
+        shown = {
+            "unit": unit_id,
+            "seq": seq,
+            "epoch": head["epoch"],
+            "type": schema.type_name(head["type"]),
+            "time": clock.iso8601(head["time"]),
+            "booked_at": clock.iso8601(head["booked_at"]),
+            "bytes": len(head["raw"]),
+        }
+        if head["type"] in TYPED:
+            shown["fields"] = _one(connection, TYPED[head["type"]], unit_id, seq, head["epoch"])
+        money = _one(connection, tables.MONEY, unit_id, seq, head["epoch"])
+        if money:
+            shown["money"] = money
+            m = tables.MOVES.c
+            moves = connection.execute(
+                sa.select(m.at, m.was, m.state, m.why)
+                .where(m.unit_id == unit_id, m.seq == seq, m.epoch == head["epoch"])
+                .order_by(m.id)
+            )
+            shown["moves"] = [
+                f"{clock.iso8601(at)} {was} -> {state}: {why}" for at, was, state, why in moves
+            ]
+        out.append(shown)
+    return out
+
+
+def _one(
+    connection: sa.Connection, table: sa.Table, unit_id: str, seq: int, epoch: int
+) -> dict[str, Any]:
+    """One row of `table` as a person may see it, without its key; empty if it is not there."""
+    columns = [c for c in table.c if c.name not in _HIDDEN | {"unit_id", "seq", "epoch"}]
+    row = (
+        connection.execute(
+            sa.select(*columns).where(
+                table.c.unit_id == unit_id, table.c.seq == seq, table.c.epoch == epoch
+            )
+        )
+        .mappings()
+        .first()
+    )
+    return {k: _shown(k, v) for k, v in row.items()} if row else {}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    return clock.iso8601(value) if name in _TIMES else value
 
 
 def units(connection: sa.Connection) -> list[dict[str, Any]]:
