@@ -27,13 +27,12 @@
 # Positions are those of OIML R 21 / MID Annex IX: For Hire (no fare), Hired, Stopped (final
 # fare shown; neither time nor distance is charged, distance is still recorded).
 
-import struct
-
 from flagfall.meter.fare import Fare
+from flagfall.meter.snapshot import SNAPSHOT_SIZE, pack_trip, unpack_trip  # noqa: F401
 from flagfall.meter.steps import common_divisor
-from flagfall.meter.tariff import FROZEN, HOLIDAY, MODE_D
+from flagfall.meter.tariff import FROZEN, MODE_D
 from flagfall.meter.threshold import SpeedThreshold
-from flagfall.meter.totals import SIZE as _TOTALS_SIZE
+from flagfall.meter.trip_clock import TripClock
 
 try:
     from micropython import const
@@ -66,11 +65,6 @@ _MAX_PULSES = const(65535)  # in one call, above any honest count
 _MAX_FAULTS = const(8)
 _MAX_SUPPLEMENTS = const(100000000)
 
-_SNAPSHOT_WORDS = const(37)
-_SNAPSHOT = "<III%di" % _SNAPSHOT_WORDS  # tariff CRC, start, k, then as in `snapshot()`
-_SNAPSHOT_BODY = struct.calcsize(_SNAPSHOT)
-SNAPSHOT_SIZE = _SNAPSHOT_BODY + _TOTALS_SIZE
-
 
 class MeterError(Exception):
     """The operation does not fit the position, or a value is out of range."""
@@ -84,6 +78,7 @@ class Taximeter:
         self.totals = totals
         self._position = _FOR_HIRE
         self._gate = SpeedThreshold()
+        self._clock = TripClock()
         self._gate_pulses = self._gate.pulses
         self._gate_time = self._gate.time
         self._add_distance = totals.add_distance
@@ -184,7 +179,7 @@ class Taximeter:
     @property
     def local_minute(self):
         """Local time in minutes of the day, while a trip is on."""
-        return self._minute
+        return self._clock.minute
 
     @property
     def faults(self):
@@ -210,18 +205,9 @@ class Taximeter:
             raise MeterError("the tariff has no such option: %d" % options)
         self._pass_time(now_ms)
         self._reset_trip()
-        local = utc_s + self._tariff.local_time.offset_s(utc_s)
         self._start_utc_s = utc_s
-        self._day = local // 86400
-        rest = local % 86400
-        self._minute = rest // 60
-        self._edge = _MINUTE - rest % 60 * 1000
-        change, jump = self._tariff.local_time.next_change(utc_s)
-        self._to_jump = -1
-        self._jump = jump
-        if change is not None and change - utc_s < 30 * 86400:
-            self._to_jump = (change - utc_s + 59) // 60
-        self._fare.begin(self._windows(self._day, self._minute), options)
+        self._edge = self._clock.begin(self._tariff.local_time, utc_s)
+        self._fare.begin(self._clock.windows(self._tariff), options)
         self._set_threshold()
         self._gate.begin()
         self._position = _HIRED
@@ -289,67 +275,14 @@ class Taximeter:
         self._slow_ms = 0
         self._hired_ms = 0
         self._start_utc_s = 0
-        self._day = 0
-        self._minute = 0
         self._edge = _MINUTE
-        self._to_jump = -1
-        self._jump = 0
+        self._clock = TripClock()
 
     # --- power -----------------------------------------------------------------------------------
 
     def snapshot(self):
         """All that a trip is, and the totals, in SNAPSHOT_SIZE bytes."""
-        fare = self._fare
-        fare.note_distance()
-        main = fare.main
-        own = fare.own
-        gate = self._gate
-        return (
-            struct.pack(
-                _SNAPSHOT,
-                self._tariff.crc,
-                self._start_utc_s,
-                self.k,
-                self._position,
-                fare.options,
-                fare.windows,
-                self._supplements,
-                self._pulses_stopped,
-                self._pulses_hired,
-                self._slow_ms,
-                self._hired_ms,
-                self._day,
-                self._minute,
-                self._edge,
-                self._to_jump,
-                self._jump,
-                self._x_rest,
-                fare.metered,
-                fare.flagfall,
-                fare.fees,
-                fare.fee_supplements,
-                fare.fees_done,
-                fare.shown,
-                fare.free_ms,
-                fare.free_x,
-                fare.beyond_x,
-                fare.hired_x_km,
-                fare.hired_x,
-                main.fill,
-                main.x_rest,
-                main.t_rest,
-                main.steps,
-                own.fill,
-                own.t_rest,
-                own.steps,
-                gate.slow,
-                gate.pending_ms,
-                gate.pending_x,
-                gate.lead,
-                gate.undecided_ms,
-            )
-            + self.totals.pack()
-        )
+        return pack_trip(self)
 
     def restore(self, snapshot, pulses, now_ms, gap_ms):
         """Take up a trip after a power dip of `gap_ms`; the dip itself is not charged.
@@ -357,42 +290,15 @@ class Taximeter:
         `pulses` and `now_ms` are the first readings after the dip. Totals are raised to those of
         the snapshot. Raises MeterError, changing nothing, for a snapshot of another tariff or k.
         """
-        if len(snapshot) != SNAPSHOT_SIZE:
-            raise MeterError("a snapshot has %d bytes, not %d" % (SNAPSHOT_SIZE, len(snapshot)))
+        self._require(_FOR_HIRE, "restore")
         if not 0 <= gap_ms <= 86400000:
             raise MeterError("a power dip of %d ms" % gap_ms)
-        f = struct.unpack(_SNAPSHOT, snapshot[:_SNAPSHOT_BODY])
-        if f[0] != self._tariff.crc or f[2] != self.k:
-            raise MeterError("the snapshot was made with another tariff or another k")
-        if f[3] not in (FOR_HIRE, HIRED, STOPPED):
-            raise MeterError("the snapshot's position %d is not known" % f[3])
-        self._require(_FOR_HIRE, "restore")
-        self.totals.raise_to(snapshot[_SNAPSHOT_BODY:])
+        wrong = unpack_trip(self, snapshot)
+        if wrong:
+            raise MeterError(wrong)
         self._count = pulses
         self._now = now_ms
         self._budget = self._budget_cap
-        self._start_utc_s = f[1]
-        self._position = f[3]
-        fare = self._fare
-        fare.begin(f[5], f[4])
-        self._supplements = f[6]
-        self._pulses_stopped = f[7]
-        self._pulses_hired = f[8]
-        self._slow_ms = f[9]
-        self._hired_ms = f[10]
-        self._day = f[11]
-        self._minute = f[12]
-        self._edge = f[13]
-        self._to_jump = f[14]
-        self._jump = f[15]
-        self._x_rest = f[16]
-        fare.resume(f[17:35])
-        self._set_threshold()
-        self._gate.slow = bool(f[35])
-        self._gate.pending_ms = f[36]
-        self._gate.pending_x = f[37]
-        self._gate.lead = f[38]
-        self._gate.undecided_ms = f[39]
         while gap_ms >= self._edge:
             gap_ms -= self._edge
             self._next_minute()
@@ -512,43 +418,11 @@ class Taximeter:
 
     def _next_minute(self):
         self._edge = _MINUTE
-        minute = self._minute + 1
-        if self._to_jump > 0:
-            self._to_jump -= 1
-            if self._to_jump == 0:
-                minute += self._jump
-        if minute >= 1440:
-            minute -= 1440
-            self._day += 1
-        elif minute < 0:
-            minute += 1440
-            self._day -= 1
-        self._minute = minute
-        windows = self._windows(self._day, minute)
+        self._clock.next_minute()
+        windows = self._clock.windows(self._tariff)
         if windows != self._fare.windows and not self._tariff.flags & FROZEN:
             self._fare.set_windows(windows)
             self._set_threshold()
-
-    def _windows(self, day, minute):
-        """Bit mask of the tariff's windows that hold at this local minute."""
-        tariff = self._tariff
-        kind = 1 << (day + 5) % 7  # 2000-01-01 was a Saturday
-        for holiday in tariff.holidays:
-            if holiday[0] == day:
-                kind = HOLIDAY
-        mask = 0
-        bit = 1
-        for window in tariff.windows:
-            start = window[0]
-            end = window[1]
-            if window[2] & kind and window[3] <= day <= window[4]:
-                if start < end:
-                    if start <= minute < end:
-                        mask |= bit
-                elif minute >= start or minute < end:
-                    mask |= bit
-            bit <<= 1
-        return mask
 
     def _set_threshold(self):
         """The threshold in force, as the time of one pulse at that speed."""

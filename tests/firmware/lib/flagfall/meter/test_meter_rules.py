@@ -3,7 +3,7 @@
 
 from expect import raises
 from flagfall.clock import seconds_from_civil
-from flagfall.meter import calibration, clock_budget, power
+from flagfall.meter import calibration, clock_budget, identity, power
 from flagfall.meter.clock_budget import ClockBudget, ClockRefused
 from flagfall.meter.local_time import LocalTime
 from flagfall.meter.totals import SIZE, Totals, TotalsError
@@ -138,3 +138,23 @@ def test_local_time_of_the_south():
     sydney = LocalTime(600, 60, (10, 1, 6, -480), (4, 1, 6, -480))
     assert sydney.offset_s(seconds_from_civil(2026, 1, 10)) == 39600
     assert sydney.offset_s(seconds_from_civil(2026, 7, 10)) == 36000
+
+
+def test_the_fingerprint_is_that_of_the_files():
+    contents = {}
+    for name in identity.FILES:
+        contents[name] = b"x" + name.encode()
+    first = identity.fingerprint(contents.get)
+    assert len(first) == 32 and first == identity.fingerprint(contents.get)
+    for name in identity.FILES:
+        changed = dict(contents)
+        changed[name] = contents[name] + b" "
+        assert identity.fingerprint(changed.get) != first
+
+    class Named:
+        name = "hefei"
+        version = 3
+
+    lines = identity.describe(contents.get, Named, 1000)
+    assert lines[0] == "flagfall-meter 1.0" and lines[2:] == ("hefei version 3", "k 1000/km")
+    assert len(lines[1]) == 16

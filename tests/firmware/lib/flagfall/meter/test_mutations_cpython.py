@@ -56,7 +56,7 @@ MISTAKES = {  # name: file, what stands there, what is put there
     ),
     "the free time is never used up": ("fare.py", "self.free_ms -= free", "self.free_ms -= 0"),
     "a window over midnight holds at no time": (
-        "taximeter.py",
+        "trip_clock.py",
         "elif minute >= start or minute < end:",
         "elif minute >= start and minute < end:",
     ),
