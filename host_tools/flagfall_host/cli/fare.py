@@ -15,7 +15,8 @@ from flagfall_host.metering.fare_account import account, clock, money
 from flagfall_host.metering.trips import Trip, read_trace, run_trips
 from flagfall_host.tariffs.catalogue import tariff_text
 from flagfall_host.tariffs.compiler import compile_text
-from flagfall_host.tariffs.schema import TariffFile, read_tariff
+from flagfall_host.tariffs.schema import read_tariff
+from flagfall_host.tariffs.tariff_file import TariffFile
 
 DEFAULT_START = "2026-06-03T12:00:00"  # a Wednesday
 

@@ -10,7 +10,8 @@ from flagfall_host.tariffs import catalogue
 from flagfall_host.tariffs.chart import draw_chart
 from flagfall_host.tariffs.compiler import compile_text
 from flagfall_host.tariffs.errors import TariffFileError
-from flagfall_host.tariffs.schema import TariffFile, read_tariff
+from flagfall_host.tariffs.schema import read_tariff
+from flagfall_host.tariffs.tariff_file import TariffFile
 
 app = typer.Typer(help="City tariffs as data.", no_args_is_help=True)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from flagfall.meter import tariff as form
 
-from flagfall_host.tariffs.schema import SURCHARGED, TariffFile
+from flagfall_host.tariffs.tariff_file import SURCHARGED, TariffFile
 
 
 def account(tariff: TariffFile, result: dict[str, Any], options: int, k: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from math import isqrt
 from zoneinfo import ZoneInfo
 
 from flagfall_host.metering.trips import Trip
-from flagfall_host.tariffs.schema import TariffFile
+from flagfall_host.tariffs.tariff_file import TariffFile
 
 _S, _D, _PARTIAL, _WAITING = range(4)
 _INCLUSIVE, _PRECHARGE, _PRECHARGE_TIME, _FROZEN = 1, 2, 4, 8

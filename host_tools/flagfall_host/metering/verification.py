@@ -18,7 +18,8 @@ from flagfall_host.metering.trips import Trip, read_trace, run_trips
 from flagfall_host.tariffs.catalogue import names, tariff_text
 from flagfall_host.tariffs.compiler import encode
 from flagfall_host.tariffs.errors import TariffFileError
-from flagfall_host.tariffs.schema import TariffFile, read_tariff
+from flagfall_host.tariffs.schema import read_tariff
+from flagfall_host.tariffs.tariff_file import TariffFile
 
 GOAL = 0.1  # of the maximum permissible error
 CONSTANTS = (100, 531, 1000, 4000, 20000)

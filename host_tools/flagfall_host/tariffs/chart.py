@@ -10,7 +10,7 @@ from typing import Any
 from flagfall_host.metering import trip_runner
 from flagfall_host.metering.trips import Trip
 from flagfall_host.tariffs.errors import TariffFileError
-from flagfall_host.tariffs.schema import TariffFile
+from flagfall_host.tariffs.tariff_file import TariffFile
 
 _FARTHEST_M = 25_000
 _LONGEST_S = 1_800

@@ -18,7 +18,8 @@ from flagfall.meter import tariff as form
 
 from flagfall_host.tariffs.catalogue import tariff_text
 from flagfall_host.tariffs.errors import Problem, TariffFileError
-from flagfall_host.tariffs.schema import CURRENCIES, TariffFile, read_tariff
+from flagfall_host.tariffs.schema import read_tariff
+from flagfall_host.tariffs.tariff_file import CURRENCIES, TariffFile
 
 
 def compile_tariff(path_or_name: str | Path) -> bytes:

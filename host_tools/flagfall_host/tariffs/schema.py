@@ -7,32 +7,22 @@ that is not a whole number of those is refused rather than rounded.
 
 import datetime
 import tomllib
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
-
-from flagfall.meter.local_time import LocalTime
 
 from flagfall_host.tariffs.errors import Problem, TariffFileError
 from flagfall_host.tariffs.lines import Path, find_lines
-
-MODES = {"S": 0, "D": 1, "partial-D": 2, "waiting": 3}
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
-SURCHARGED = {"flagfall": 1, "distance": 2, "time": 4, "initial": 8}
-ROUNDING = {"down": 0, "nearest": 1, "up": 2}
-CURRENCIES = {  # ISO 4217: numeric code, digits of the minor unit as the trade uses it
-    "CNY": (156, 2),
-    "EUR": (978, 2),
-    "GBP": (826, 2),
-    "HKD": (344, 2),
-    "JPY": (392, 0),
-    "KRW": (410, 0),
-    "SGD": (702, 2),
-    "TWD": (901, 0),
-    "USD": (840, 2),
-}
-CERTAINTY = ("V", "S", "U")
-EPOCH = datetime.date(2000, 1, 1)
+from flagfall_host.tariffs.reading import Reader
+from flagfall_host.tariffs.tariff_file import (
+    CERTAINTY,
+    CURRENCIES,
+    DAYS,
+    EPOCH,
+    MODES,
+    ROUNDING,
+    SURCHARGED,
+    TariffFile,
+)
 
 _TOP = {
     "format", "name", "title", "version", "valid_from", "valid_until", "currency", "minor_digits",
@@ -45,57 +35,6 @@ _EVIDENCE = (
     "mode", "threshold_kmh", "threshold_inclusive", "precharge", "precharge_time", "free_time_s",
     "surcharge_cap_percent", "freeze_at_hire", "holidays", "valid_from",
 )  # fmt: skip
-_CONDITION = {"when", "with", "without", "source", "certainty", "note"}
-
-
-@dataclass
-class TariffFile:
-    """A checked tariff, ready to compile. Tables hold tuples in the order of the unit's rows."""
-
-    name: str = ""
-    title: str = ""
-    version: int = 1
-    valid_from: datetime.datetime | None = None
-    valid_until: datetime.datetime | None = None
-    currency: str = ""
-    minor_digits: int = 2
-    utc_offset_min: int = 0
-    summer_time: str = "none"
-    mode: int = 0
-    threshold_m_h: int = 0
-    flags: int = 0
-    free_ms: int = 0
-    cap_percent: int = 0
-    round_to: int = 1
-    round_rule: int = 0
-    discount_above: int = 0
-    discount_percent: int = 0
-    windows: list[tuple[int, ...]] = field(default_factory=list)
-    window_names: list[str] = field(default_factory=list)
-    holidays: list[int] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
-    flagfalls: list[tuple[int, ...]] = field(default_factory=list)
-    distances: list[tuple[int, ...]] = field(default_factory=list)
-    times: list[tuple[int, ...]] = field(default_factory=list)
-    surcharges: list[tuple[int, ...]] = field(default_factory=list)
-    fees: list[tuple[int, ...]] = field(default_factory=list)
-    fee_names: list[str] = field(default_factory=list)
-    supplements: dict[str, int] = field(default_factory=dict)
-    raw: dict[str, Any] = field(default_factory=dict)
-    certainties: set[str] = field(default_factory=set)
-
-    def summer_rule(self) -> tuple[int, ...]:
-        """Shift, then month, week, weekday and UTC minutes of the two moments of a year."""
-        if self.summer_time == "EU":  # Directive 2000/84/EC: last Sundays, 01:00 UTC
-            return (60, 3, 5, 6, 60, 10, 5, 6, 60)
-        if self.summer_time == "US":  # 15 U.S.C. 260a: 02:00 of the time in force
-            at = 120 - self.utc_offset_min
-            return (60, 3, 2, 6, at, 11, 1, 6, at - 60)
-        return (0,) * 9
-
-    def local_time(self) -> LocalTime:
-        rule = self.summer_rule()
-        return LocalTime(self.utc_offset_min, rule[0], rule[1:5], rule[5:9])
 
 
 def read_tariff(text: str, name: str) -> TariffFile:
@@ -105,7 +44,7 @@ def read_tariff(text: str, name: str) -> TariffFile:
     except tomllib.TOMLDecodeError as e:
         line = getattr(e, "lineno", None) or _line_in(str(e)) or text.count("\n") + 1
         raise TariffFileError(name, [Problem(line, "T01", f"not TOML: {e}")]) from e
-    reader = _Reader(raw, find_lines(text))
+    reader = _TariffReader(raw, find_lines(text))
     tariff = reader.read()
     if reader.problems:
         raise TariffFileError(name, sorted(reader.problems, key=lambda p: p.line))
@@ -117,97 +56,7 @@ def _line_in(message: str) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-class _Reader:
-    def __init__(self, raw: dict[str, Any], lines: dict[Path, int]):
-        self.raw = raw
-        self.lines = lines
-        self.problems: list[Problem] = []
-        self.tariff = TariffFile(raw=raw)
-
-    # --- reporting and reading single values --------------------------------------------------
-
-    def problem(self, path: Path, rule: str, text: str) -> None:
-        line = 0
-        for end in range(len(path), 0, -1):
-            if path[:end] in self.lines:
-                line = self.lines[path[:end]]
-                break
-        self.problems.append(Problem(line, rule, text))
-
-    def scaled(
-        self,
-        table: dict[str, Any],
-        path: Path,
-        key: str,
-        scale: int,
-        default: int | None,
-        unit: str,
-    ) -> int:
-        """A non-negative decimal times `scale`, exactly."""
-        value = table.get(key)
-        where = (*path, key)
-        if value is None:
-            if default is None:
-                self.problem(where, "T02", f"{key} is missing")
-                return 1
-            return default
-        if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-            self.problem(where, "T03", f"{key} must be a number")
-            return 1
-        try:
-            exact = Decimal(value) * scale
-        except InvalidOperation:
-            self.problem(where, "T03", f"{key} must be a number, not {value!r}")
-            return 1
-        if not exact.is_finite() or exact < 0:
-            self.problem(where, "T03", f"{key} must not be negative")
-            return 1
-        if exact != exact.to_integral_value():
-            self.problem(where, "T04", f"{key} = {value} is not a whole number of {unit}")
-            return 1
-        return int(exact)
-
-    def money(
-        self, table: dict[str, Any], path: Path, key: str, default: int | None = None
-    ) -> int:
-        digits = self.tariff.minor_digits
-        return self.scaled(table, path, key, 10**digits, default, "minor units")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self.raw.get(key, default)
-        if not isinstance(value, str) or not value or len(value.encode()) > 60:
-            self.problem((key,), "T02", f"{key} must be a text of 1 to 60 bytes")
-            return "?"
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self.raw.get(key, False)
-        if not isinstance(value, bool):
-            self.problem((key,), "T03", f"{key} must be true or false")
-            return False
-        return value
-
-    def choice(self, value: Any, path: Path, choices: Any) -> Any:
-        if not isinstance(value, str) or value not in choices:
-            listed = ", ".join(str(c) for c in choices)
-            self.problem(path, "T05", f"{path[-1]} must be one of {listed}, not {value!r}")
-            return next(iter(choices))
-        return value
-
-    def rows(self, key: str, allowed: set[str]) -> list[tuple[Path, dict[str, Any]]]:
-        rows = self.raw.get(key, [])
-        if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
-            self.problem((key,), "T03", f"{key} must be [[{key}]] tables")
-            return []
-        for i, row in enumerate(rows):
-            self.unknown(row, (key, i), allowed | _CONDITION)
-        return [((key, i), row) for i, row in enumerate(rows)]
-
-    def unknown(self, table: dict[str, Any], path: Path, allowed: set[str]) -> None:
-        for key in table:
-            if key not in allowed:
-                self.problem((*path, key), "T06", f"{key} is not known here")
-
+class _TariffReader(Reader):
     # --- the file -----------------------------------------------------------------------------
 
     def read(self) -> TariffFile:

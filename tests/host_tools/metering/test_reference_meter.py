@@ -9,7 +9,8 @@ from flagfall_host.metering.trip_runner import run_trip
 from flagfall_host.metering.trips import Trip
 from flagfall_host.tariffs.catalogue import names, tariff_text
 from flagfall_host.tariffs.compiler import encode
-from flagfall_host.tariffs.schema import TariffFile, read_tariff
+from flagfall_host.tariffs.schema import read_tariff
+from flagfall_host.tariffs.tariff_file import TariffFile
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
