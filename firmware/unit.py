@@ -16,12 +16,19 @@ from app.receipts import Receipts
 from app.screen import Screen
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkStore
-from flagfall.emv.terminal import ECASH, Terminal
+from flagfall.emv.terminal import ECASH, ODA, StoredLimits, Terminal
 from flagfall.hmac_sha256 import hmac_sha256
 from flagfall.journal import schema
 from flagfall.journal.ring import Journal
 from flagfall.meter.tariff import Tariff
 from flagfall.seal import Sealer
+from micropython import const
+
+_PROFILES = {"ecash": ECASH, "oda": ODA}
+_REPEAT_MS = const(180000)  # a card that paid so recently asks the driver first
+_STORED_COUNT = const(2000)  # taps that may wait for upload, and what they may come to
+_STORED_AMOUNT = const(5000000)  # minor units
+_STORED_AGE_S = const(604800)  # a week: uploads are due within 10 days
 
 
 class Unit:
@@ -111,7 +118,12 @@ class Unit:
             settings["currency"],
             [parse_aid(bytes.fromhex(row)) for row in settings["aids"]],
             capks,
-            profiles=(ECASH,),
+            profiles=[_PROFILES[name] for name in settings.get("profiles", ("ecash",))],
+            stored=StoredLimits(
+                settings.get("stored_count", _STORED_COUNT),
+                settings.get("stored_amount", _STORED_AMOUNT),
+                settings.get("stored_age_s", _STORED_AGE_S),
+            ),
             serial=(c.unit_id + "00000000")[:8].encode(),
         )
         payment = Payment(
@@ -124,6 +136,7 @@ class Unit:
             booking,
             duty,
             self._screen,
+            settings.get("repeat_ms", _REPEAT_MS),
         )
         payment.attach(meter.checkpoint)
         if "tap_wait_ms" in settings:

@@ -29,6 +29,11 @@ _FIELDS = {
     "certificate": (str, False),
     "phone": (str, False),
     "aids": (list, True),
+    "profiles": (list, False),
+    "repeat_ms": (int, False),
+    "stored_count": (int, False),
+    "stored_amount": (int, False),
+    "stored_age_s": (int, False),
     "dip_ms": (int, False),
     "tap_wait_ms": (int, False),
 }
@@ -97,6 +102,9 @@ class Configuration:
                 raise ConfigurationError("config: %s is missing" % name)
         if not 100 <= settings["k"] <= 65535:
             raise ConfigurationError("config: k must be 100 to 65535 pulses a km")
+        for name in settings.get("profiles", ()):
+            if name not in ("ecash", "oda"):
+                raise ConfigurationError("config: profiles may hold ecash and oda")
         for aid in settings["aids"]:
             _hex(aid, "config: aids")
         self._write(_SETTINGS, json.dumps(settings).encode())

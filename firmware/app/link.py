@@ -176,9 +176,9 @@ class Cable:
         quiet = 0
         while True:
             data = await self._port.read(_CHUNK, _IDLE_READ_MS)
+            self.session.feed(data)  # nothing: the line is silent, half a frame is given up
             if data:
                 quiet = 0
-                self.session.feed(data)
             elif self._maintenance.wants_restart:
                 # Not before the cable is silent: a file may be followed by another.
                 quiet += _IDLE_READ_MS

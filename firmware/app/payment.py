@@ -4,11 +4,13 @@
 import asyncio
 import struct
 
+from app.waiting import Waiting
 from drivers.reader import CardLost, ReaderError, SeveralCards
 from flagfall.clock import civil
 from flagfall.emv import outcome as oc
 from flagfall.emv import recovery, torn
 from flagfall.emv.purchase import card_tag_input
+from flagfall.emv.recent_cards import RecentCards
 from flagfall.emv.tlv import encode
 from flagfall.emv.transaction import Transaction
 from flagfall.hmac_sha256 import hmac_sha256
@@ -45,7 +47,9 @@ class Torn:
 class Payment:
     """Takes taps, one payment at a time; `take` returns True when the trip is paid."""
 
-    def __init__(self, board, reader, terminal, sealer, journal_key, booking, duty, screen):
+    def __init__(
+        self, board, reader, terminal, sealer, journal_key, booking, duty, screen, repeat_ms
+    ):
         self._board = board
         self._reader = reader
         self._terminal = terminal
@@ -59,6 +63,11 @@ class Payment:
         self._key_booked = False
         self._cancelled = False
         self._torn = []
+        self._asked_trip = 0  # the trip for which the driver was asked about a repeated card
+        self._waiting = Waiting(booking.journal)
+        self._recent = RecentCards(self._tag_of, board.utc_s, repeat_ms // 1000)
+        if repeat_ms:
+            terminal.seen = self._recent.seen
         self.busy = False
         self.wait_ms = _TAP_WAIT_MS
 
@@ -157,6 +166,8 @@ class Payment:
             _bcd(*local[3:6]),
             sequence=self._booking.journal.last_seq + 1,
             torn=[t.context for t in self._torn] or None,
+            stored=self._waiting.total(now),
+            confirmed=self._asked_trip == self._duty.trip,
             insist=insist,
             now_s=now,
         )
@@ -165,10 +176,17 @@ class Payment:
             debit = tx.before_debit()
             if debit is not None:
                 self._intend(tx, debit[0], debit[1])
+            # Certificates are worked on while the card is: the passenger never waits for RSA.
+            answer = asyncio.create_task(self._reader.transceive(apdu))
+            while tx.work():
+                await asyncio.sleep_ms(0)
             try:
-                apdu = tx.step(await self._reader.transceive(apdu))
+                apdu = tx.step(await answer)
             except CardLost:
                 tx.card_lost()
+                break
+            except SeveralCards:
+                tx.two_cards()
                 break
         return tx
 
@@ -229,10 +247,13 @@ class Payment:
                 resolved = entry
         kind = result.record_outcome()
         seq = self._book(tx, kind, resolved) if kind else 0
+        self._asked_trip = self._duty.trip if result.code == oc.ASK_DRIVER else 0
         if result.code == oc.APPROVED:
             if resolved is not None:
                 self._torn.remove(resolved)
             self._duty.card_paid(result.amount)
+            self._waiting.add(seq, result.amount, self._board.utc_s())
+            self._recent.paid_by_tag(resolved.tag if resolved else self._tag(tx))
             self._remember()
             self._screen.say(result.message)
             self._screen.tone("approved")
@@ -250,6 +271,8 @@ class Payment:
         if result.code in (oc.TORN, oc.TRY_AGAIN, oc.ANOTHER_CARD):
             self._screen.tone("again")
             return None
+        if result.code == oc.ASK_DRIVER:
+            self._screen.say(result.message + " CARD: yes. CASH: no.")
         self._screen.tone("declined")
         return False
 
@@ -319,9 +342,11 @@ class Payment:
         text = tx.card_tag_input()
         return hmac_sha256(self._journal_key, text)[:8] if text else _NO_CARD
 
+    def _tag_of(self, pan, psn):
+        return hmac_sha256(self._journal_key, card_tag_input(pan, psn))[:8]
+
     def _same_card(self, tag):
-        key = self._journal_key
-        return lambda pan, psn: hmac_sha256(key, card_tag_input(pan, psn))[:8] == tag
+        return lambda pan, psn: self._tag_of(pan, psn) == tag
 
     def ready_seal(self):
         """Put this epoch's wrapped data key in flash; before the first payment, best when idle."""

@@ -74,8 +74,8 @@ class World:
             with connection.makefile("r", encoding="utf-8") as lines:
                 for line in lines:
                     self._take(line.rstrip("\n"))
-        except OSError:
-            pass  # the power went in the middle of a line
+        except (OSError, PowerIsGone):
+            pass  # the power went in the middle of a line, or while the printer answered
         with self._changed:
             if self._connection is connection:
                 self._connection = None

@@ -119,3 +119,28 @@ def test_a_supplement_is_apart_from_the_fare(garage: Garage, tmp_path: Path) -> 
         taxi.press("PRINT", what="the copy", position="STOPPED")
         taxi.world.wait(lambda: len(taxi.world.paper.jobs) == 2, "the copy")
         assert "* COPY *" in "\n".join(taxi.world.paper.jobs[1])
+
+
+def test_a_card_that_just_paid_asks_the_driver(garage: Garage, tmp_path: Path) -> None:
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        card = catalogue.make("ecash")
+        before = card.balance
+        paid = 0
+        for trip in (1, 2):
+            paid += ride(taxi)
+            due = "Tap card: {}.{:02d}".format(*divmod(taxi.face["fare"], 100))
+            for tone in ("approved",) if trip == 1 else ("declined", "approved"):
+                taxi.press("CARD", what="the request for a card", message=due)
+                heard = len(taxi.world.tones)
+                taxi.hold(card)
+                taxi.world.wait(lambda n=heard: len(taxi.world.tones) > n, "a tone")
+                taxi.field.remove()
+                assert taxi.world.tones[heard] == tone
+                if tone == "declined":
+                    assert "again?" in taxi.face["message"]
+                    assert card.balance == before - paid + taxi.face["fare"], "nothing taken"
+            taxi.world.wait(lambda n=trip: len(taxi.world.paper.jobs) >= n, "the receipt")
+            taxi.press("FOR_HIRE", what="For Hire", position="FOR HIRE")
+        assert card.balance == before - paid
+        assert taxi.unit.log() == ""

@@ -294,4 +294,4 @@ def card_tag(journal_key, pan, psn):
 
     `pan` is the digits as str, `psn` the PAN sequence number 0 to 99 (tag 5F34; 0 if absent).
     """
-    return hmac_sha256(journal_key, b"card", pan.encode(), b"%02d" % psn)[:8]
+    return hmac_sha256(journal_key, b"card", pan.encode(), bytes((psn // 10 << 4 | psn % 10,)))[:8]
