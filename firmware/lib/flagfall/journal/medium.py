@@ -45,7 +45,7 @@ class Medium:
         try:
             self._flash.readblocks(place, buf, offset)
         except OSError as e:
-            raise FlashError("reading flash sector %d failed: %s" % (place, e)) from e
+            raise FlashError("reading flash sector %d failed: %s" % (place, e)) from None
 
     def program(self, place, offset, buf):
         """Program `buf` (at most MAX_RECORD bytes) and read it back; True if it is there."""

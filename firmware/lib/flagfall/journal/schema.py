@@ -202,7 +202,7 @@ def pack(type, **fields):
         try:
             out.extend(_packed(kind, fields[name]))
         except (ValueError, TypeError, OverflowError) as e:
-            raise SchemaError("%s field %s: %s" % (type_name(type), name, e)) from e
+            raise SchemaError("%s field %s: %s" % (type_name(type), name, e)) from None
     return bytes(out)
 
 
@@ -255,7 +255,7 @@ def unpack(type, body):
         try:
             out[name], offset = _unpacked(kind, body, offset)
         except (ValueError, UnicodeError) as e:
-            raise SchemaError("%s field %s: %s" % (type_name(type), name, e)) from e
+            raise SchemaError("%s field %s: %s" % (type_name(type), name, e)) from None
     if offset != len(body):
         raise SchemaError("%s body has %d bytes too many" % (type_name(type), len(body) - offset))
     return out
