@@ -157,5 +157,5 @@ def test_bad_text_and_bad_digits_in_flash():
 def test_card_tag():
     key = bytes(range(32))
     tag = schema.card_tag(key, "6210948000000011", 1)
-    assert tag == hmac_sha256(key, b"card621094800000001101")[:8]
+    assert tag == hmac_sha256(key, b"card6210948000000011\x01")[:8]
     assert tag != schema.card_tag(key, "6210948000000011", 0)
