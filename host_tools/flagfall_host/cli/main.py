@@ -3,7 +3,6 @@
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +35,9 @@ _COMMANDS = {
     "verify": ("verify", "verify"),
     "flash": ("flash", "flash"),
 }
+_BENCH = {
+    "reader": ("bench_reader", "reader"),
+}
 
 
 def _version(wanted: bool) -> None:
@@ -54,25 +56,31 @@ def _root(
 
 
 def _load(module: str, attribute: str) -> Any:
-    if not (Path(__file__).parent / f"{module}.py").exists():
-        return None
     return getattr(import_module(f"flagfall_host.cli.{module}"), attribute)
 
 
-def _assemble() -> None:
+def _assemble(wanted: str | None) -> None:
+    """Mount the command that was asked for, or all of them if it is none of ours (--help).
+
+    Loading all takes a second; nobody who types one command should wait for the others.
+    """
+    known = {*_GROUPS, *_COMMANDS, "bench"}
+    every = wanted not in known
     for name, place in _GROUPS.items():
-        if _load(*place):
+        if every or name == wanted:
             app.add_typer(_load(*place), name=name)
     for name, place in _COMMANDS.items():
-        if _load(*place):
+        if every or name == wanted:
             app.command(name)(_load(*place))
-    bench.command("reader")(_load("bench_reader", "reader"))
-    app.add_typer(bench, name="bench")
+    if every or wanted == "bench":
+        for name, place in _BENCH.items():
+            bench.command(name)(_load(*place))
+        app.add_typer(bench, name="bench")
 
 
 def main() -> None:
     """Run a command; every error that a user may see is one line on stderr."""
-    _assemble()
+    _assemble(sys.argv[1] if len(sys.argv) > 1 else None)
     try:
         app()
     except FlagfallError as e:
