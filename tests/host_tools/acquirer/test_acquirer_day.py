@@ -15,6 +15,7 @@ from flagfall_host.acquirer.errors import (
     WrongFleetKey,
 )
 from flagfall_host.acquirer.faults import MENU
+from flagfall_host.acquirer.terminal_state import TerminalState
 from office import (
     FLEET_KEY,
     PANS,
@@ -76,6 +77,26 @@ def test_two_days_two_batches(ledger, tmp_path):
         evening(ledger, host)
         agree(ledger, host, 5, amount + 1400)
         assert {s[1] for s in host.sales()} == {1, 2}
+
+
+def test_after_a_settlement_the_next_batch_is_open_without_a_new_sign_in(ledger, tmp_path):
+    unit, amount = booked(ledger, 1)
+    with Host(tmp_path / "host") as host:
+        evening(ledger, host)
+        unit.tap(700)
+        ledger.book(unit.unit_id, unit.raws, unit.key)
+        with acquirer(ledger, host) as a:
+            a.upload()
+            assert a.settle().batch == 2
+        agree(ledger, host, 2, amount + 700)
+        assert [s[1] for s in host.sales()] == [1, 2]
+
+
+def test_each_question_of_a_settlement_keeps_its_number(ledger):
+    state = TerminalState(ledger, TERMINAL.terminal_id, TERMINAL.merchant_id)
+    first = state.settlement(1, 156)
+    assert state.settlement(1, 156) == first
+    assert state.end_stan(1) == state.end_stan(1) == first.stan + 1
 
 
 @pytest.mark.parametrize("fault", UPLOAD_FAULTS)

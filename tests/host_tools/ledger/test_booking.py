@@ -255,6 +255,14 @@ def test_a_torn_payment_is_open_until_a_later_record_resolves_it(ledger, unit, e
     assert s["card_amount"] == (1000 if end == 4 else 0)
 
 
+def test_a_resolution_resolves_its_own_torn_payment_only(ledger, unit):
+    first = unit.payment(1000, 3, reason="torn", atc=5)
+    second = unit.payment(2000, 3, reason="torn", atc=6)
+    unit.payment(2000, 5, torn_seq=second, reason="torn", atc=6)
+    book(ledger, unit)
+    assert [(f.kind, f.first_seq) for f in ledger.check()] == [("torn", first)]
+
+
 def test_units_do_not_mix(ledger):
     a, b = RecordedUnit("A"), RecordedUnit("B", key=b"b" * 32)
     a_day(a, 3)
