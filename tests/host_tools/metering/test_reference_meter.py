@@ -186,6 +186,23 @@ def test_all_accumulators_stay_below_two_to_the_30(tariff, drive):
     run_trip(job, watch)
 
 
+def test_an_initial_distance_of_many_steps_stays_below_two_to_the_30():
+    from flagfall.meter.fare import Fare
+
+    for metres in (131, 237):
+        for seconds in (27, 95):
+            for percent in (0, 17, 30):
+                t = TariffFile(name="x", title="X", currency="CNY")
+                t.distances = [(*ALWAYS, 0, 0, 10, metres * 10000, 10)]
+                t.times = [(*ALWAYS, 0, 0, 10, seconds * 1000, 0)]
+                t.flagfalls = [(*ALWAYS, 500, 15 * metres * 10000, 15 * seconds * 1000)]
+                t.surcharges = [(*ALWAYS, 2, percent)]
+                fare = Fare(Tariff(encode(t)))
+                fare.begin(0, 0)
+                assert -(1 << 30) < fare.main.fill < 0
+                assert abs(-fare.main.fill / fare.main.size - 15 * (1 + percent / 100)) < 1e-4
+
+
 def test_the_longest_trip_stays_below_two_to_the_30():
     """24 h and 2,000 km at every k, on every tariff: the steady state of a 32-bit unit."""
     top = 1 << 30

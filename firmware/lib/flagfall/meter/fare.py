@@ -25,6 +25,7 @@ class Fare:
     def __init__(self, tariff):
         self.tariff = tariff
         self.main = StepCounter()  # distance, and time where it shares the steps
+        self.main.limit = self._initial_limit()
         self.own = StepCounter()  # time with steps of its own
         self.own_time = bool(tariff.times) and tariff.times[0][7] > 0
         self.takes_back = tariff.mode == form.MODE_S
@@ -38,6 +39,19 @@ class Fare:
         self.changed = True  # the prices were chosen anew, and with them the threshold
         self.unpaid = False  # True while the step in progress is to be charged when it begins
         self.begin(0, 0)
+
+    def _initial_limit(self):
+        """Units a step may have, so that the steps that an initial distance covers stay small."""
+        percent = 100
+        for row in self.tariff.surcharges:
+            percent += max(0, row[4])
+        steps = 0
+        for row in self.tariff.flagfalls:
+            if row[5]:
+                for rate in self.tariff.distances:
+                    covered = row[4] * rate[5] * percent // (rate[6] * rate[7] * 100)
+                    steps = max(steps, covered + 1)
+        return max(65536, _NEVER // (steps + 1))
 
     # --- the trip -----------------------------------------------------------------------------
 

@@ -1,10 +1,10 @@
 # A counter of fare steps: distance and time fill a step, a full step adds its amount to the fare.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
-# One step is `size` units, chosen so that 0.1 mm and 1 ms are whole numbers of units at the prices
-# in force (or multiples of 1/den where that needs more than 29 bits; the rest is carried). So
-# progress is exact, whatever the pieces in which it arrives. When the prices change within
-# a step, the fraction of the step that is done stays done.
+# One step is `size` units, chosen so that 0.1 mm and 1 ms are whole numbers of units at the
+# prices in force (or multiples of 1/den where that would need more than `limit` units; the rest
+# is carried). So progress is exact, whatever the pieces in which it arrives. When the prices
+# change within a step, the fraction of the step that is done stays done.
 
 try:
     from micropython import const
@@ -37,6 +37,7 @@ class StepCounter:
         self.t_num = 0  # units * den for 1 ms
         self.x_rest = 0
         self.t_rest = 0
+        self.limit = _MAX_SIZE  # of `size`; lower where a fill begins several steps below 0
 
     def set_prices(self, step, x_price, x_per, t_price, t_per):
         """Set the amount of a step and the prices: x_price for x_per 0.1 mm, t_price for t_per ms.
@@ -54,7 +55,10 @@ class StepCounter:
         size = x_per // common_divisor(x_per, t_per) * t_per
         x_num = x_price * (size // x_per)
         t_num = t_price * (size // t_per)
-        den = size // _MAX_SIZE + 1
+        den = size // self.limit + 1
+        most = den + 64
+        while size % den and den < most:
+            den += 1  # one that divides the step is exact; else it is wrong by 1 in 2^20 or less
         size //= den
         if size != self.size:
             self.fill = self.fill * size // self.size
