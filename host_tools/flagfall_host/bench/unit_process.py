@@ -36,7 +36,7 @@ class UnitProcess:
         seed: str | None = None,
         heap: str = HEAP,
     ) -> None:
-        self.folder = folder
+        self.folder = folder = folder.resolve()  # the unit has a working folder of its own
         self.world = world
         self.heap = heap
         self._setup = {

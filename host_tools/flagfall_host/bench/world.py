@@ -7,6 +7,7 @@ runs cannot change a fare.
 
 import json
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -33,8 +34,9 @@ class World:
     """One unit's surroundings. `utc_s`: seconds since 2000; it runs on without power."""
 
     def __init__(self, folder: Path, wheel: Wheel, utc_s: int, *, factor: float = 0) -> None:
-        self.path = folder / "world.sock"
-        self.path.unlink(missing_ok=True)
+        # A socket's path has 107 characters at most, a folder of the user's may have more.
+        self._place = tempfile.TemporaryDirectory(prefix="flagfall-")
+        self.path = Path(self._place.name) / "world.sock"
         self.wheel = wheel
         self.factor = factor  # times faster than life; 0: as fast as the unit can follow
         self.now_ms = 0
@@ -211,4 +213,4 @@ class World:
     def close(self) -> None:
         self.power_gone()
         self._listener.close()
-        self.path.unlink(missing_ok=True)
+        self._place.cleanup()

@@ -62,6 +62,19 @@ def test_a_seed_repeats_exactly(tmp_path: Path) -> None:
     assert first == second
 
 
+def test_a_relative_and_a_long_folder(tmp_path: Path) -> None:
+    for folder in (Path("here"), tmp_path / ("deep-" * 20) / ("deeper-" * 12)):
+        run = subprocess.run(
+            [FLAGFALL, "demo", "--json", "--folder", folder],
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert run.returncode == 0, run.stderr[-2000:]
+
+
 def test_what_it_leaves_and_the_last_line(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     run = run_demo(folder, "--seed", "31")

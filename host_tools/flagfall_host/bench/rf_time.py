@@ -1,0 +1,209 @@
+"""How long a tap takes: the air at 106 kbit/s, the card's own work, the unit's own work.
+
+A model, not a measurement on hardware. Every figure names its source; "assumed" is a guess of the
+right size. Times are microseconds, instructions are those that callgrind counts on x86-64.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+FC = 13.56  # carrier cycles a microsecond
+_BIT = 128 / FC  # ISO/IEC 14443-2: 106 kbit/s
+FDT_CARD = 1236 / FC  # ISO/IEC 14443-3, 6.2.1.1: a card that answers at once
+FDT_READER = 6780 / FC  # EMV Contactless Book D, FDT(A,PCD,MIN), cited from secondary sources
+POWER_UP = 5100.0  # EMV Contactless Book D: unmodulated field before the first command
+_FRAME_SIZES = (16, 24, 32, 40, 48, 64, 96, 128, 256)
+
+RF, CARD, LINK, TERMINAL = "rf", "card", "link", "terminal"
+
+
+class Stretch(NamedTuple):
+    """Some time of one kind, without its place."""
+
+    kind: str
+    us: float
+    label: str
+
+
+def frame_us(length: int, bits: int = 0) -> float:
+    """A frame of `length` bytes with their CRC; `bits`: how many of the last byte, 0 for all."""
+    count = (length - 1) * 9 + bits if bits else length * 9
+    return (count + 2) * _BIT
+
+
+def exchange(command: int, response: int, card_us: float, fsc: int, fsd: int) -> list[Stretch]:
+    """One APDU over ISO/IEC 14443-4: blocks, their acknowledgements and the card's work.
+
+    `command` and `response` in bytes; `fsc` and `fsd` are the longest frames that the card and
+    the reader take. No retries, no waiting time extension.
+    """
+    out: list[Stretch] = []
+    parts = _parts(command, fsc - 3)
+    for i, part in enumerate(parts):
+        out.append(Stretch(RF, FDT_READER + frame_us(part + 3) + FDT_CARD, "command"))
+        if i + 1 < len(parts):
+            out.append(Stretch(RF, frame_us(3), "acknowledgement"))
+    out.append(Stretch(CARD, card_us, "card"))
+    for i, part in enumerate(_parts(response, fsd - 3)):
+        if i:
+            both = FDT_READER + frame_us(3) + FDT_CARD
+            out.append(Stretch(RF, both, "acknowledgement"))
+        out.append(Stretch(RF, frame_us(part + 3), "answer"))
+    return out
+
+
+def _parts(length: int, size: int) -> list[int]:
+    return [min(size, length - at) for at in range(0, length, size)] or [0]
+
+
+def activation(uid: bytes, ats: bytes) -> list[Stretch]:
+    """Power-up, WUPA, anticollision without a collision, RATS."""
+    both = FDT_READER + FDT_CARD
+    out = [Stretch(RF, POWER_UP, "power-up"), Stretch(RF, _short_us(both), "WUPA")]
+    for _ in range({4: 1, 7: 2, 10: 3}[len(uid)]):
+        out.append(Stretch(RF, both + frame_us(2) + frame_us(5), "anticollision"))
+        out.append(Stretch(RF, both + frame_us(9) + frame_us(3), "select"))
+    out.append(Stretch(RF, both + frame_us(4) + frame_us(len(ats) + 2), "RATS"))
+    return out
+
+
+def _short_us(both: float) -> float:
+    return both + frame_us(1, 7) + frame_us(2)
+
+
+def frame_size(ats: bytes) -> int:
+    """FSC of an ATS, bytes."""
+    code = ats[1] & 0x0F if len(ats) > 1 else 2
+    return _FRAME_SIZES[min(code, 8)]
+
+
+@dataclass(frozen=True)
+class CardTimes:
+    """What a card needs from the last bit of a command to the first bit of its answer.
+
+    gpo: a real qPBOC tap was logged with GPO at about 50 ms, its air included, without a
+    signature. All others are assumed, after the bound that acceptance tests set: 500 ms from
+    power-on to the last record of an e-cash card.
+    """
+
+    select_ppse: float = 8_000.0
+    select: float = 12_000.0
+    gpo: float = 40_000.0
+    read: float = 3_000.0
+    last: float = 12_000.0  # debit, log and backup are written to the card's memory
+    other: float = 3_000.0
+    # RSA with CRT on the card's coprocessor, by key bits; between them by the square.
+    sign: dict[int, float] = field(
+        default_factory=lambda: {1024: 28_000.0, 1152: 35_000.0, 1408: 52_000.0, 1984: 105_000.0}
+    )
+
+    def sign_us(self, bits: int) -> float:
+        """The dynamic signature, made while GPO is answered. 0 bits: none."""
+        if not bits:
+            return 0.0
+        nearest = min(self.sign, key=lambda known: abs(known - bits))
+        return self.sign[nearest] * (bits / nearest) ** 2
+
+    def of(self, command: bytes, response: bytes, bits: int, last: bool) -> float:
+        """The time for `command`. `bits`: of the card's key; `last`: the record that debits."""
+        ins = command[1] if len(command) > 1 else 0
+        if ins == 0xA4:
+            return self.select_ppse if b"2PAY" in command else self.select
+        if ins == 0xA8:
+            signs = response[:1] == b"\x77" and b"\x94" in response
+            return self.gpo + (self.sign_us(bits) if signs else 0.0)
+        if ins == 0xB2:
+            return self.last if last else self.read
+        return self.other
+
+
+# A card in transit ODA writes no purse: its last record is like any other.
+CARD_TIMES = {"ecash": CardTimes(), "oda": CardTimes(last=3_000.0)}
+
+
+class Linear(NamedTuple):
+    """Instructions of something that handles n bytes."""
+
+    base: float
+    each: float
+
+    def of(self, n: int) -> float:
+        return self.base + self.each * n
+
+
+@dataclass(frozen=True)
+class TerminalCost:
+    """Instructions of the unit's own work, as callgrind counts them on x86-64.
+
+    kernel: a step, by what the card has answered to and by bytes of the answer, without RSA.
+    rsa_each: of one modular multiplication, per byte of the modulus squared. around_rsa: what
+    belongs to each RSA operation: numbers to bytes and back, hash, fields.
+    send, receive, ack: of the PN532 driver, by bytes of the frame. access: of the MFRC522 driver
+    for each access of a register; yields: of a coroutine that yields and is resumed.
+    journal: a payment sealed and appended.
+    """
+
+    kernel: dict[str, Linear]
+    rsa_each: float
+    around_rsa: float
+    send: Linear
+    receive: Linear
+    ack: float
+    access: float
+    yields: float
+    journal: float
+
+    def rsa(self, modulus: int, exponent: int) -> float:
+        """One RSA public operation on the counting machine; `modulus` in bytes."""
+        times = exponent.bit_length() + bin(exponent).count("1") - 1
+        return self.rsa_each * modulus * modulus * times
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The machine that the unit runs on. All speeds are assumed.
+
+    interpreter_per_s: instructions of the interpreter that an ESP32 at 240 MHz with code in flash
+    gets through in a second, as callgrind counts them (1 ms for 40,000, as for the meter).
+    arithmetic_per_s: the same for the long integers, whose loops stay in the cache; rsa_factor:
+    they have digits of 16 bit where x86-64 has 32, so that a product takes 4 times the steps.
+    flash_us: one record programmed, by the table in boards/bench/nor_flash.py. chip_us: the PN532's
+    firmware, from a frame to the air and back again. spi_us: a transfer beside its bits.
+    """
+
+    interpreter_per_s: float = 40e6
+    arithmetic_per_s: float = 160e6
+    rsa_factor: float = 4.0
+    flash_us: float = 1_000.0
+    baud: int = 115_200
+    chip_us: float = 500.0
+    spi_hz: int = 4_000_000
+    spi_us: float = 10.0
+
+    def us(self, instructions: float) -> float:
+        return instructions / self.interpreter_per_s * 1e6
+
+    def rsa_us(self, instructions: float) -> float:
+        return instructions * self.rsa_factor / self.arithmetic_per_s * 1e6
+
+
+# Counted by tests/bench/bench_tap.py on MicroPython 1.28, which says when they no longer hold.
+TERMINAL_COSTS = TerminalCost(
+    kernel={
+        "start": Linear(200_000, 0),
+        "ppse": Linear(155_000, 0),
+        "select": Linear(395_000, 0),
+        "gpo": Linear(376_000, 0),
+        "record": Linear(100_000, 700),
+        "last": Linear(340_000, 0),
+        "other": Linear(100_000, 0),
+    },
+    rsa_each=7.7,
+    around_rsa=190_000,
+    send=Linear(50_000, 30),
+    receive=Linear(65_000, 270),
+    ack=40_000,
+    access=2_500,
+    yields=4_000,
+    journal=800_000,
+)

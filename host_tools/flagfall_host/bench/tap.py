@@ -1,0 +1,348 @@
+"""One tap on the bench: the unit's driver and kernel, a simulated chip and card, modelled time.
+
+    result = run_tap("ecash", chip="pn532", profile="ecash")
+    result.outcome, result.message, result.apdus, result.total_us, result.floor_us
+
+The unit does what firmware/app/payment.py does: field on, activate, the kernel's commands, and
+for an e-cash card the payment made durable before the command that debits.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from drivers.mfrc522 import MFRC522
+from drivers.mfrc522_spi import RegisterBus
+from drivers.pn532 import PN532
+from drivers.pn532_hsu import HSU
+from drivers.reader import CardLost, ReaderError
+from flagfall.emv import oda_rsa, outcome
+from flagfall.emv.aid import parse_aid
+from flagfall.emv.capk import CapkStore
+from flagfall.emv.terminal import ECASH, ODA, Terminal
+from flagfall.emv.transaction import Transaction
+
+from flagfall_host.bench import install
+from flagfall_host.bench.cards import catalogue, keys
+from flagfall_host.bench.cards.card import Card
+from flagfall_host.bench.reader.field import Field
+from flagfall_host.bench.reader.mfrc522 import MFRC522Chip
+from flagfall_host.bench.reader.picc import Manners
+from flagfall_host.bench.reader.pn532 import PN532Chip
+from flagfall_host.bench.rf_time import (
+    CARD,
+    CARD_TIMES,
+    LINK,
+    RF,
+    TERMINAL,
+    TERMINAL_COSTS,
+    TerminalCost,
+    Unit,
+)
+from flagfall_host.bench.tap_clock import (
+    AirWatch,
+    CardClock,
+    ChipClock,
+    Clock,
+    Segment,
+    TimedPort,
+    TimedSPI,
+)
+
+Chip = Literal["pn532", "mfrc522"]
+Profile = Literal["ecash", "oda"]
+
+VISITOR_AID = "A0000000031010"
+DATE, TIME = bytes.fromhex("261124"), bytes.fromhex("215109")
+UN = bytes.fromhex("7863AFC6")
+_PROFILES = {"ecash": ECASH, "oda": ODA}
+_LOOK_MS = 300
+_AIDS = (*install._AIDS, VISITOR_AID)
+CODES = {
+    outcome.APPROVED: "approved",
+    outcome.DECLINED: "declined",
+    outcome.TORN: "torn",
+    outcome.DISPUTED: "disputed",
+    outcome.TRY_AGAIN: "try again",
+    outcome.OTHER_INTERFACE: "other interface",
+    outcome.END: "card not usable",
+    outcome.ANOTHER_CARD: "another card",
+    outcome.ASK_DRIVER: "ask the driver",
+}
+
+
+@dataclass
+class TapResult:
+    """One tap. Times in microseconds from field on; money in minor units."""
+
+    card: str
+    chip: str
+    profile: str
+    outcome: str
+    reason: str
+    message: str
+    apdus: int
+    records: int
+    amount: int
+    transaction: Any
+    segments: list[Segment] = field(default_factory=list)
+    instructions: dict[str, float] = field(default_factory=dict)
+    total_us: float = 0.0
+
+    def sum_us(self, kind: str) -> float:
+        return sum(s.end - s.start for s in self.segments if s.kind == kind)
+
+    @property
+    def floor_us(self) -> float:
+        """What no terminal could save: the air and the card."""
+        return self.sum_us(RF) + self.sum_us(CARD)
+
+    @property
+    def own_us(self) -> float:
+        """What the unit adds to the floor: its work, its wire to the chip, the chip itself."""
+        return self.total_us - self.floor_us
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "card": self.card,
+            "chip": self.chip,
+            "profile": self.profile,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "message": self.message,
+            "apdus": self.apdus,
+            "records": self.records,
+            "amount_minor": self.amount,
+            "total_ms": _ms(self.total_us),
+            "floor_ms": _ms(self.floor_us),
+            "rf_ms": _ms(self.sum_us(RF)),
+            "card_ms": _ms(self.sum_us(CARD)),
+            "own_ms": _ms(self.own_us),
+            "own_percent_of_floor": round(100 * self.own_us / self.floor_us, 1)
+            if self.floor_us
+            else None,
+            "terminal_work_ms": _ms(self.sum_us(TERMINAL)),
+            "link_ms": _ms(self.sum_us(LINK)),
+            "instructions": {k: round(v) for k, v in sorted(self.instructions.items())},
+            "segments": [
+                {
+                    "kind": s.kind,
+                    "label": s.label,
+                    "start_ms": _ms(s.start),
+                    "end_ms": _ms(s.end),
+                }
+                for s in self.segments
+            ],
+        }
+
+
+def _ms(us: float) -> float:
+    return round(us / 1000, 3)
+
+
+def terminal(*profiles: int, **settings: Any) -> Terminal:
+    """The bench unit's terminal, with the parameters and test keys that a unit is given."""
+    store = CapkStore(live=False)
+    for row in catalogue.capk_tlvs():
+        store.add(row, False)
+    for rid, index, serial in catalogue.revocations():
+        store.revoke(rid, index, serial)
+    aids = [parse_aid(bytes.fromhex(install.aid_row(aid))) for aid in _AIDS]
+    return Terminal(
+        install.COUNTRY, install.CURRENCY, aids, store, profiles=profiles, **settings
+    )
+
+
+class Bench:
+    """A reader of either family before one field, with a clock.
+
+    `place` holds a card into the field; then `tap` as often as you like.
+    """
+
+    def __init__(
+        self,
+        chip: Chip = "pn532",
+        profile: Profile = "ecash",
+        unit: Unit | None = None,
+        cost: TerminalCost | None = None,
+        kernel: Terminal | None = None,
+        works_ahead: bool = True,
+    ) -> None:
+        self.unit = unit or Unit()
+        self.cost = cost or TERMINAL_COSTS
+        self.profile = profile
+        self.chip_name = chip
+        self.kernel = kernel or terminal(_PROFILES[profile])
+        self.works_ahead = works_ahead
+        self.field = Field()
+        self.card_clock = CardClock(CARD_TIMES[profile], 0)
+        self.field.on_exchange = self.card_clock
+        self.clock: Clock
+        if chip == "pn532":
+            self.chip: Any = PN532Chip(self.field)
+            self.clock = Clock(self.unit)
+            port = TimedPort(self.chip, self.clock, self.card_clock, self.cost)
+            bus = HSU(port, self.unit.baud)
+            self.reader: Any = PN532(bus, ticks_ms=port.ticks_ms)
+        else:
+            self.chip = MFRC522Chip(self.field)
+            self.clock = ChipClock(self.unit, self.chip)
+            watch = AirWatch(self.clock, self.card_clock)
+            self.chip.manners = Manners(
+                delay_us=watch.delay_us, inbound=watch.inbound, outbound=watch.outbound
+            )
+            spi = TimedSPI(self.chip, self.clock, self.cost)
+            self.reader = MFRC522(
+                RegisterBus(spi, spi.cs),
+                ticks_ms=lambda: int(self.chip.now_us / 1000),
+                sleep_ms=self._sleep_ms,
+            )
+        asyncio.run(self.reader.open())
+
+    async def _sleep_ms(self, ms: int) -> None:
+        """Sleeping is when another task of the unit does arithmetic."""
+        clock = self.clock
+        end = clock.now_us + ms * 1000
+        clock.hidden(self.cost.yields, "driver")
+        while clock.work() and clock.now_us < end:
+            pass
+        clock.until(end)
+
+    def place(self, name: str, card: Card | None = None, **settings: Any) -> Card:
+        """Hold the catalogue's card `name`, or `card` that is like it, before the antenna."""
+        card = card or catalogue.make(name, **settings)
+        self.card_clock._bits = _key_bits(name)
+        self.field.place(card)
+        return card
+
+    def tap(self, name: str = "", amount: int = 500, **settings: Any) -> TapResult:
+        """From field on to what the driver reads. `settings` go to the Transaction."""
+        result = asyncio.run(self._tap(name, amount, settings))
+        return result
+
+    async def _tap(self, name: str, amount: int, settings: dict[str, Any]) -> TapResult:
+        clock = self.clock
+        await self.reader.field(False)
+        clock.segments.clear()
+        clock.instructions.clear()
+        start = clock.now_us
+        with _arithmetic(clock, self.cost):
+            tx = await self._run(amount, settings)
+        code = tx.outcome.code
+        if tx.outcome.record_outcome():
+            clock.durable(self.cost.journal, "payment to flash")
+        total = clock.now_us - start
+        clock.work = lambda: False
+        await self.reader.field(False)
+        segments = [
+            Segment(s.kind, s.start - start, s.end - start, s.label)
+            for s in clock.segments
+            if s.start - start < total
+        ]
+        purchase = tx._purchase
+        return TapResult(
+            name,
+            self.chip_name,
+            self.profile,
+            CODES[code],
+            tx.outcome.reason,
+            tx.outcome.message,
+            tx.apdus,
+            len(purchase.records) if purchase else 0,
+            amount,
+            tx,
+            segments,
+            dict(clock.instructions),
+            total,
+        )
+
+    async def _run(self, amount: int, settings: dict[str, Any]) -> Transaction:
+        clock, reader, cost = self.clock, self.reader, self.cost
+        settings = {"un": UN, "date": DATE, "time": TIME, **settings}
+        tx = Transaction(self.kernel, amount, **settings)
+        await reader.field(True)
+        try:
+            target = await reader.activate(_LOOK_MS)
+        except ReaderError:
+            target = None
+        command = tx.start()
+        clock.cpu(cost.kernel["start"].of(0), "kernel: start")
+        if target is None and command is not None:
+            tx.card_lost()
+            return tx
+        if self.works_ahead:
+            clock.work = tx.work
+        while command is not None:
+            debit = tx.before_debit()
+            self.card_clock.last = debit is not None
+            if debit is not None:
+                clock.durable(self.cost.journal, "intent to flash")
+            phase = _phase(command, tx)
+            try:
+                response = await reader.transceive(command)
+            except CardLost:
+                tx.card_lost()
+                break
+            clock.cpu(cost.kernel[phase].of(len(response)), "kernel: " + phase)
+            command = tx.step(response)
+        return tx
+
+
+def _phase(command: bytes, tx: Transaction) -> str:
+    ins = command[1]
+    if ins == 0xA4:
+        return "ppse" if b"2PAY" in command else "select"
+    if ins == 0xA8:
+        return "gpo"
+    if ins == 0xB2 and tx._last_asked:
+        return "last"
+    return "record" if ins == 0xB2 else "other"
+
+
+@contextmanager
+def _arithmetic(clock: Clock, cost: TerminalCost) -> Iterator[None]:
+    """Charge each RSA operation of the kernel where it happens."""
+
+    def counted(base: int, exponent: int, modulus: int) -> int:
+        size = (modulus.bit_length() + 7) // 8
+        clock.rsa(cost.rsa(size, exponent), f"RSA {size * 8}")
+        clock.cpu(cost.around_rsa, "kernel: certificates")
+        return pow(base, exponent, modulus)
+
+    oda_rsa.pow = counted  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        del oda_rsa.pow  # type: ignore[attr-defined]
+
+
+def _key_bits(name: str) -> int:
+    person = catalogue.persons(name)[0]
+    if person.rsa is None:
+        return 0
+    return keys.rsa(person.rsa.icc).size * 8
+
+
+def run_tap(
+    card: str,
+    chip: Chip = "pn532",
+    profile: Profile = "ecash",
+    *,
+    warm: bool = True,
+    unit: Unit | None = None,
+    cost: TerminalCost | None = None,
+    works_ahead: bool = True,
+) -> TapResult:
+    """One tap of the catalogue's card `card`. `warm`: its issuer's key is in the unit's cache.
+
+    Raises NoSuchCard.
+    """
+    bench = Bench(chip, profile, unit, cost, works_ahead=works_ahead)
+    if warm:
+        bench.place(card)
+        bench.tap(card)
+        bench.field.remove()
+    bench.place(card)
+    return bench.tap(card)
