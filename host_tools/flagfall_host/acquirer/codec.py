@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import iso8583
+from flagfall.emv.tlv import TlvError, parse
 
 from flagfall_host.acquirer import mac
 from flagfall_host.acquirer.errors import FrameError
@@ -10,7 +11,9 @@ from flagfall_host.acquirer.profile import Profile
 
 MAX_FRAME = 2_048  # bytes; no message of this protocol comes near
 _MAC_FIELD = "64"
-_SECRET = frozenset({"2", "35", "36", "45", "52", "55"})  # fields that may hold card data
+_SECRET = frozenset({"35", "36", "45", "52"})  # track data and PIN blocks
+_NO_CHIP_DATA = ("57", "5A", "5F20", "5F24", "5F34", "56", "9F6B")  # tags of DE55 that name a card
+_LAST_DIGITS = 4
 
 
 @dataclass
@@ -24,8 +27,34 @@ class Message:
     mac_input: bytes = b""  # what DE64 covers
 
     def __repr__(self) -> str:
-        shown = {n: "***" if n in _SECRET else v for n, v in self.fields.items()}
-        return f"Message({self.mti}, {shown})"
+        return f"Message({self.mti}, {masked(self.fields)})"
+
+
+def masked(fields: dict[str, str]) -> dict[str, str]:
+    """The fields as they may be shown: of a card number the last four digits, no track data."""
+    out = {}
+    for number, value in fields.items():
+        if number == "2":
+            out[number] = "*" * (len(value) - _LAST_DIGITS) + value[-_LAST_DIGITS:]
+        elif number in _SECRET:
+            out[number] = "***"
+        elif number == "55":
+            out[number] = _masked_chip_data(value)
+        else:
+            out[number] = value
+    return out
+
+
+def _masked_chip_data(value: str) -> str:
+    try:
+        items = parse(bytes.fromhex(value))
+    except (TlvError, ValueError):
+        return "*** (no chip data)"
+    tags = ((f"{tag:02X}", content) for tag, content in items)
+    return " ".join(
+        f"{tag}={'***' if tag in _NO_CHIP_DATA else content.hex().upper()}"
+        for tag, content in tags
+    )
 
 
 def encode(profile: Profile, message: Message, mak: bytes | None = None) -> bytes:

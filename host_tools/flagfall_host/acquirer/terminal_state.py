@@ -102,7 +102,19 @@ class TerminalState:
         return bytes(self._get(TERMINALS.c.working_keys))
 
     def signed_in(self, batch: int, wrapped_keys: bytes) -> None:
+        """Keep what a sign-in brought. Raises AcquirerError for a batch that is closed here."""
         with self._ledger.writing() as db:
+            closed = db.execute(
+                sa.select(SETTLEMENTS.c.batch).where(
+                    *self._of(batch), SETTLEMENTS.c.state.in_((CLOSED, TOLD))
+                )
+            ).first()
+            if closed is not None:
+                raise AcquirerError(
+                    f"the acquirer opens batch {batch} for terminal {self._id}, which is settled "
+                    "in this ledger. Is this another host, or one that was reset? Ask it for a "
+                    "new batch number, or use another terminal id"
+                )
             db.execute(
                 TERMINALS.update()
                 .where(self._mine())
@@ -115,7 +127,8 @@ class TerminalState:
             return self._take_stan(db)
 
     def _take_stan(self, db: sa.Connection) -> int:
-        stan = db.execute(sa.select(TERMINALS.c.next_stan).where(self._mine())).scalar_one()
+        locked = sa.select(TERMINALS.c.next_stan).where(self._mine()).with_for_update()
+        stan = db.execute(locked).scalar_one()
         following = stan + 1 if stan < LAST_STAN else 1
         db.execute(TERMINALS.update().where(self._mine()).values(next_stan=following))
         return int(stan)
@@ -129,7 +142,8 @@ class TerminalState:
         a settlement can count; what is over waits for the next batch.
         """
         with self._ledger.writing() as db:
-            batch = db.execute(sa.select(TERMINALS.c.batch).where(self._mine())).scalar_one()
+            locked = sa.select(TERMINALS.c.batch).where(self._mine()).with_for_update()
+            batch = db.execute(locked).scalar_one()
             there = db.execute(
                 sa.select(sa.func.count()).where(
                     MONEY.c.terminal_id == self._id,
@@ -283,6 +297,7 @@ class TerminalState:
     def settlement(self, batch: int, currency: int) -> Settled:
         """The settlement of this batch, begun if it is not: the same question at every repeat."""
         with self._ledger.writing() as db:
+            db.execute(sa.select(TERMINALS.c.batch).where(self._mine()).with_for_update())
             row = db.execute(sa.select(SETTLEMENTS).where(*self._of(batch))).first()
             if row is None:
                 count, amount = db.execute(

@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from flagfall_host.acquirer.client import Acquirer
 from flagfall_host.acquirer.codec import decode as decode_frame
+from flagfall_host.acquirer.codec import masked
 from flagfall_host.acquirer.errors import AcquirerError, FrameError
 from flagfall_host.acquirer.faults import MENU, Faults, read_plan
 from flagfall_host.acquirer.message import Terminal
@@ -208,8 +209,7 @@ def decode(
     except ValueError as e:
         raise FrameError(f"not hex: {e}") from None
     message = decode_frame(loaded, raw[loaded.length_bytes :] if length else raw)
-    hidden = ("2", "35", "36", "45", "52", "55")
-    fields = {n: "***" if n in hidden else value for n, value in message.fields.items()}
+    fields = masked(message.fields)
     if as_json:
         typer.echo(json.dumps({"mti": message.mti, "fields": fields}))
         return

@@ -6,11 +6,24 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from flagfall_host.ledger import Ledger
+from postgresql_server import PostgresServer
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+def place(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(place):
+    with Ledger.open(place) as ledger:
         yield ledger
+
+
+@pytest.fixture
+def postgres_place():
+    with PostgresServer() as server:
+        yield server.empty_database()

@@ -19,9 +19,11 @@ from flagfall_host.acquirer.faults import Faults, read_plan
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.sealed import CardData
 from flagfall_host.acquirer.working_keys import fresh_keys, load_master_key, unwrap, wrap
+from flagfall_host.cli.acquirer import app
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from office import TERMINAL, card_data
+from typer.testing import CliRunner
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 MACS = json.loads((VECTORS / "mac.json").read_text())
@@ -251,8 +253,25 @@ def test_noise_as_de55_is_a_frame_error_or_tags(noise):
 
 def test_a_message_shows_no_card_data():
     sale = message.offline_sale(UNIONPAY, TERMINAL, 7, 1, 1000, card(), 1)
-    assert "6210948000000011" not in repr(sale) and "***" in repr(sale)
+    assert "6210948000000011" not in repr(sale) and "************0011" in repr(sale)
+    assert "621094" not in repr(sale) and "9F26=" in repr(sale)
+    odd = Message("0200", {"55": "5A086210948000000011" + "9A03261124", "35": "6210948000000011D"})
+    assert repr(odd) == "Message(0200, {'55': '5A=*** 9A=261124', '35': '***'})"
+    assert "6210" not in repr(Message("0200", {"55": "5A0862109480"}))
     assert "621094" not in repr(card())
+
+
+def test_decode_as_a_person_types_it():
+    sale = message.offline_sale(UNIONPAY, TERMINAL, 7, 1, 1000, card(), 1)
+    frame = encode(UNIONPAY, sale).hex()
+    for words in ([frame], [f"{len(frame) // 2:04x}" + frame, "--length"]):
+        done = CliRunner().invoke(app, ["decode", *words])
+        assert done.exit_code == 0 and "MTI 0200" in done.output
+        assert "************0011" in done.output and "621094" not in done.output
+    done = CliRunner().invoke(app, ["decode", frame, "--json"])
+    assert json.loads(done.output)["fields"]["4"] == "000000001000"
+    for bad in ("xyz", frame[:50]):
+        assert isinstance(CliRunner().invoke(app, ["decode", bad]).exception, FrameError)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 from flagfall_host.acquirer.errors import (
@@ -15,7 +16,10 @@ from flagfall_host.acquirer.errors import (
     WrongFleetKey,
 )
 from flagfall_host.acquirer.faults import MENU
+from flagfall_host.acquirer.message import Terminal
 from flagfall_host.acquirer.terminal_state import TerminalState
+from flagfall_host.ledger import Ledger
+from flagfall_host.ledger.errors import MoneyError
 from office import (
     FLEET_KEY,
     PANS,
@@ -32,9 +36,9 @@ from office import (
 UPLOAD_FAULTS = [name for name, (_, mti) in MENU.items() if mti == "0200"]
 
 
-def evening(ledger, host, tries=30):
+def evening(ledger, host, tries=30, terminal=TERMINAL):
     """Sign in, upload and settle, each again and again until it is done, as a person would."""
-    with acquirer(ledger, host) as a:
+    with acquirer(ledger, host, terminal) as a:
         for step in (a.sign_in, a.upload, a.settle):
             for _ in range(tries):
                 try:
@@ -142,6 +146,59 @@ def test_a_lost_answer_is_unknown_and_the_same_message_resolves_it(ledger, tmp_p
         agree(ledger, host, 2, amount)
     first = [m["state"] for m in ledger.rows("moves")][:5]
     assert first == ["queued", "queued", "sent", "unknown", "accepted"]
+
+
+def two_offices(place, folder):
+    """They get in each other's way, with a clear error, and still nothing is booked twice."""
+    failed = []
+
+    def office():
+        with Ledger.open(place) as mine, acquirer(mine, host) as a:
+            for _ in range(40):
+                try:
+                    a.upload()
+                    return
+                except MoneyError:
+                    continue
+                except Exception as e:
+                    failed.append(e)
+                    return
+            failed.append("never done")
+
+    with Ledger.open(place) as ledger, Host(folder, delay_s=0.002) as host:
+        _, amount = booked(ledger, 10)
+        with acquirer(ledger, host) as a:
+            a.sign_in()
+            threads = [threading.Thread(target=office) for _ in range(2)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            assert failed == []
+            a.upload()
+            a.settle()
+        agree(ledger, host, 10, amount)
+
+
+def test_two_offices_at_one_terminal_at_once(place, tmp_path):
+    two_offices(place, tmp_path / "host")
+
+
+def test_on_postgresql(postgres_place, tmp_path):
+    two_offices(postgres_place, tmp_path / "host")
+    with Ledger.open(postgres_place) as ledger:
+        unit = TapUnit("TAXI-2")
+        unit.tap(700)
+        unit.tap(800, online=True, cvn=0x12)
+        ledger.book(unit.unit_id, unit.raws, unit.key)
+        faults = {"unbalanced": 1, "cut": 1, "mac-error": 1, "drop@0320": 1}
+        with Host(tmp_path / "other", faults) as host:
+            words = "batch 1 .* settled in this ledger"
+            with acquirer(ledger, host) as a, pytest.raises(AcquirerError, match=words):
+                a.sign_in()
+            evening(ledger, host, terminal=Terminal("10000002", TERMINAL.merchant_id))
+            assert host.everything()["settled_amount"] == 1500
+        assert ledger.summary("TAXI-2")["states"] == {"settled": (2, 1500)}
 
 
 def test_no_host_at_all(ledger):
@@ -286,8 +343,6 @@ def test_amount_and_signed_amount_must_be_one(ledger, tmp_path):
 
 
 def test_another_merchant_cannot_take_a_terminal(ledger):
-    from flagfall_host.acquirer.message import Terminal
-
     acquirer(ledger, Nobody).close()
     with pytest.raises(AcquirerError, match="check --merchant"):
         acquirer(ledger, Nobody, terminal=Terminal(TERMINAL.terminal_id, "9" * 15))
