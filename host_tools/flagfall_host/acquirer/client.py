@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from flagfall_host.acquirer import message
+from flagfall_host.acquirer.batches import (
+    BALANCED,
+    BEGUN,
+    NOT_BALANCED,
+    UNBALANCED,
+    Settled,
+    Upload,
+)
 from flagfall_host.acquirer.codec import Message, encode
 from flagfall_host.acquirer.errors import (
     AcquirerError,
@@ -26,15 +34,7 @@ from flagfall_host.acquirer.exchange import Exchange
 from flagfall_host.acquirer.message import Terminal
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.sealed import Opener
-from flagfall_host.acquirer.terminal_state import (
-    BALANCED,
-    BEGUN,
-    NOT_BALANCED,
-    UNBALANCED,
-    Settled,
-    TerminalState,
-    Upload,
-)
+from flagfall_host.acquirer.terminal_state import TerminalState
 from flagfall_host.acquirer.working_keys import load_master_key, unwrap
 from flagfall_host.ledger import money
 from flagfall_host.ledger.ledger import Ledger

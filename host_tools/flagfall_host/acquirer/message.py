@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flagfall.journal.schema import TRANSIT
 
 from flagfall_host.acquirer import de55
+from flagfall_host.acquirer.batches import MOST_PAYMENTS
 from flagfall_host.acquirer.codec import Message
 from flagfall_host.acquirer.errors import FrameError
 from flagfall_host.acquirer.profile import Profile
@@ -12,7 +13,6 @@ from flagfall_host.acquirer.sealed import CardData
 
 SIGN_IN, ECHO, SALE, SETTLEMENT, BATCH_UPLOAD = "0800", "0820", "0200", "0500", "0320"
 _ECHO_CODE, _SETTLE_CODE, _END_UNBALANCED = "301", "201", "202"  # DE60.3
-_MOST_PAYMENTS = 999  # that DE48 of a settlement can count
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def settlement(
     profile: Profile, terminal: Terminal, stan: int, batch: int, count: int, amount: int
 ) -> Message:
     """Totals of a batch: domestic debit amount and count; no credits, nothing foreign."""
-    if count > _MOST_PAYMENTS:
-        raise FrameError(f"a settlement counts up to {_MOST_PAYMENTS} payments, not {count}")
+    if count > MOST_PAYMENTS:
+        raise FrameError(f"a settlement counts up to {MOST_PAYMENTS} payments, not {count}")
     domestic = f"{amount:012d}{count:03d}{0:012d}{0:03d}0"
     foreign = f"{0:012d}{0:03d}{0:012d}{0:03d}0"
     return Message(

@@ -9,6 +9,7 @@ import typer
 from flagfall.receipt import money
 from rich.progress import Progress
 
+from flagfall_host.acquirer.batches import Settled
 from flagfall_host.acquirer.client import Acquirer
 from flagfall_host.acquirer.codec import decode as decode_frame
 from flagfall_host.acquirer.codec import masked
@@ -17,7 +18,6 @@ from flagfall_host.acquirer.faults import MENU, Faults, read_plan
 from flagfall_host.acquirer.message import Terminal
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.simulator import run as run_simulator
-from flagfall_host.acquirer.terminal_state import Settled
 from flagfall_host.acquirer.working_keys import TEST_MASTER_KEY, load_master_key
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.ledger import Ledger

@@ -1,7 +1,9 @@
 """A day with the acquirer: sign in, upload, settle; with every fault of the menu; and PANs."""
 
 import logging
+import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -32,7 +34,9 @@ from office import (
     agree,
     booked,
 )
+from sqlalchemy import event
 
+SOAK = bool(os.environ.get("FLAGFALL_SOAK"))
 UPLOAD_FAULTS = [name for name, (_, mti) in MENU.items() if mti == "0200"]
 
 
@@ -121,7 +125,7 @@ def test_faults_of_sign_in_and_settlement(ledger, tmp_path, fault, mti):
         agree(ledger, host, 2, amount)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(60 if SOAK else 3))
 def test_chaos(ledger, tmp_path, seed):
     _, amount = booked(ledger, 8)
     with Host(tmp_path / "host", {"unbalanced": seed % 2}, chaos=seed, answer_s=SHORT_S) as host:
@@ -385,10 +389,11 @@ def test_a_ledger_without_the_fleet_key_opens_no_card(ledger, tmp_path):
     assert f"{FLEET_KEY.private_numbers().d:x}" not in dump
 
 
-def test_kill_the_office_at_random_points_and_go_on(ledger, tmp_path):
+@pytest.mark.parametrize("seed", range(20 if SOAK else 1))
+def test_kill_the_office_at_random_points_and_go_on(ledger, tmp_path, seed):
     """kill -9 of upload and settle, again and again: each payment is at the host exactly once."""
     _, amount = booked(ledger, 12)
-    chance = random.Random(5)
+    chance = random.Random(seed)
     with Host(tmp_path / "host", delay_s=0.003) as host:
         with acquirer(ledger, host) as a:
             a.sign_in()
@@ -403,18 +408,12 @@ def test_kill_the_office_at_random_points_and_go_on(ledger, tmp_path):
 
 def _killed_after(folder, host, statements):
     """One run of the office's evening in a child that dies after so many statements."""
-    import os
-    import signal
-
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
         assert not os.WIFEXITED(status) or os.WEXITSTATUS(status) == 0
         return os.WIFEXITED(status)
     try:
-        from flagfall_host.ledger import Ledger
-        from sqlalchemy import event
-
         ledger = Ledger.open(folder / "ledger.sqlite")
         left = [statements]
 
