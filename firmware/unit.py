@@ -14,6 +14,7 @@ from app.meter import Meter
 from app.payment import Payment
 from app.receipts import Receipts
 from app.screen import Screen
+from app.seal import Seal
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkStore
 from flagfall.emv.terminal import ECASH, ODA, StoredLimits, Terminal
@@ -21,7 +22,7 @@ from flagfall.hmac_sha256 import hmac_sha256
 from flagfall.journal import schema
 from flagfall.journal.ring import Journal
 from flagfall.meter.tariff import Tariff
-from flagfall.seal import Sealer
+from flagfall.seal import Sealer, parse_public_key
 from micropython import const
 
 _PROFILES = {"ecash": ECASH, "oda": ODA}
@@ -69,7 +70,8 @@ class Unit:
         payment = self._payment(journal_key, booking, duty, meter)
         receipts = Receipts(board.printer, c.settings, meter, duty, booking, self._screen)
         keys = Keys(board, meter, payment, receipts, duty, booking, self._screen)
-        maintenance = Maintenance(board, c, booking, meter, duty, self._screen)
+        seal = Seal(board, c.unit_id, parse_public_key(c.fleet_key), duty, booking)
+        maintenance = Maintenance(board, c, booking, meter, duty, self._screen, seal)
         house = Housekeeping(board, journal, checkpoints, meter, payment, booking, self._screen)
         house.at_start()
         gc.collect()

@@ -4,6 +4,7 @@
 # FLAGFALL_BENCH names a JSON file written by the bench:
 #   world   path of the world's UNIX socket       cable, reader   paths of the pty's
 #   journal, trips   flash files                  files           folder of the small files
+#   seal_open   whether the seal switch is open
 #   seed    hex or null                           power_ons       how often power came before
 
 import hashlib
@@ -56,6 +57,10 @@ class Board:
     def set_utc_s(self, utc_s):
         self.world.send("U", str(utc_s))
         self.world.utc_s = utc_s
+
+    def seal_open(self):
+        """Whether the seal switch is open: the bench's is a setting."""
+        return bool(self._setup["seal_open"])
 
     def random(self, n):
         """`n` random bytes: the system's, or a repeatable stream when the bench has a seed."""

@@ -106,6 +106,10 @@ class Board:
     async def sleep_ms(self, ms):
         await asyncio.sleep_ms(ms)
 
+    def seal_open(self):
+        """Whether the seal switch is open. This board has none yet: every change needs a permit."""
+        return False
+
     def reader_port(self):
         if self._reader is None:
             self._reader = UartPort(pins.READER_UART, pins.READER_TX, pins.READER_RX, _READER_BAUD)

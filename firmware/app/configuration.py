@@ -15,6 +15,7 @@ _IDENTITY = "identity.json"
 _SETTINGS = "settings.json"
 _TARIFF = "tariff.bin"
 _CAPK = "capk.json"
+_CLOCK = "clock.bin"
 _MAX_FILE = const(16384)  # bytes; the largest file that anyone may push
 
 # name: (type, required). Everything the office may set; docs/formats.md section 7.
@@ -55,6 +56,7 @@ class Configuration:
         self.settings = None
         self.tariff_blob = None
         self.capks = ()  # of bytes, one CAPK TLV each
+        self.clock_budget = None  # flagfall.meter.clock_budget, packed
 
     def load(self):
         """Read what there is."""
@@ -63,6 +65,7 @@ class Configuration:
             self._take_identity(identity)
         self.settings = self._read_json(_SETTINGS)
         self.tariff_blob = self._read(_TARIFF)
+        self.clock_budget = self._read(_CLOCK)
         capks = self._read_json(_CAPK)
         self.capks = tuple(unhexlify(c) for c in capks) if capks else ()
 
@@ -109,6 +112,17 @@ class Configuration:
             _hex(aid, "config: aids")
         self._write(_SETTINGS, json.dumps(settings).encode())
         self.settings = settings
+
+    def put_k(self, k):
+        """Keep another k, all other settings as they are. Raises ConfigurationError."""
+        settings = dict(self.settings)
+        settings["k"] = k
+        self.put_settings(json.dumps(settings).encode())
+
+    def put_clock_budget(self, packed):
+        """Keep what was corrected of the clock this week."""
+        self._write(_CLOCK, packed)
+        self.clock_budget = packed
 
     def put_tariff(self, blob):
         """Keep a compiled tariff that the meter has already accepted."""

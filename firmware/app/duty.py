@@ -8,11 +8,20 @@ from flagfall.journal import schema
 from flagfall.journal.record import Damage
 from flagfall.meter.totals import SIZE, Totals
 
-# trip, shift, paid, receipt printed, journal seq, shift trips, fares, card payments, card amount
-_LAYOUT = "<IIBBIIIII"
+# trip, shift, paid, flags, journal seq, shift trips, fares, card payments, card amount, audit
+_LAYOUT = "<IIBBIIIIII"
 _FIXED = struct.calcsize(_LAYOUT)
 _TORN = "<III8sB"  # seq, trip, shift, card tag, length of the context
 _TORN_FIXED = struct.calcsize(_TORN)
+
+
+# Each of these events is one change under the seal (app/seal.py).
+_AUDITED = (
+    schema.TARIFF_CHANGED,
+    schema.TIME_SET,
+    schema.K_CHANGED,
+    schema.SETTINGS_CHANGED,
+)
 
 
 class Duty:
@@ -27,6 +36,7 @@ class Duty:
         self.trip_booked = False  # the TRIP record of the current trip is in flash
         self.receipt_due = False
         self.torn = []  # (seq, trip, shift, card tag, kernel's context packed), not resolved
+        self.audit = 0  # changes under the seal: only grows
         self.intent = b""  # a payment whose debit was being asked for (app/payment.py)
         self.shift_trips = self.shift_fares = 0
         self.shift_cards = self.shift_card_amount = 0
@@ -47,6 +57,7 @@ class Duty:
             self.shift_fares,
             self.shift_cards,
             self.shift_card_amount,
+            self.audit,
         )
         parts = [head, bytes((len(driver),)), driver, self.totals.pack(), bytes((len(self.torn),))]
         for seq, trip, shift, tag, context in self.torn:
@@ -69,6 +80,7 @@ class Duty:
             self.shift_fares,
             self.shift_cards,
             self.shift_card_amount,
+            self.audit,
         ) = struct.unpack(_LAYOUT, blob[:_FIXED])
         self.trip_booked = bool(flags & 1)
         self.receipt_due = bool(flags & 2)
@@ -120,8 +132,10 @@ class Duty:
         elif type == schema.TOTALS:
             self.totals.raise_to(body[1:])
         elif type == schema.EVENT:
-            printed = schema.unpack(type, body)["code"] == schema.RECEIPT_PRINTED
-            self.receipt_due = self.receipt_due and not printed
+            code = schema.unpack(type, body)["code"]
+            if code in _AUDITED:
+                self.audit += 1
+            self.receipt_due = self.receipt_due and code != schema.RECEIPT_PRINTED
 
     # Changes, each after its record is in flash.
 

@@ -6,27 +6,31 @@ import gc
 import json
 from binascii import unhexlify
 
+from app import metrology
 from app.configuration import ConfigurationError
-from flagfall import NOTICE, VERSION
+from flagfall import NOTICE, VERSION, permit
 from flagfall.emv.aid import ParameterError, parse_aid
 from flagfall.emv.capk import CapkError, parse_capk
 from flagfall.hmac_sha256 import hmac_sha256
 from flagfall.journal import schema
 from flagfall.link.session import Refused, Session
+from flagfall.meter.clock_budget import ClockBudget, ClockRefused
 from flagfall.meter.tariff import Tariff, TariffError
 from flagfall.meter.taximeter import FOR_HIRE
 from micropython import const
 
 _CHUNK = const(512)
 _IDLE_READ_MS = const(50)
-_QUIET_MS = const(600)  # silence on the cable before new settings restart the unit
+_QUIET_MS = const(3000)  # silence after which a session that waits for a restart is given up
 
 
 class Maintenance:
     """The unit as the link sees it: identity, journal, and the few things that may be changed."""
 
-    def __init__(self, board, configuration, booking, meter, duty, screen):
+    def __init__(self, board, configuration, booking, meter, duty, screen, seal=None):
         self._board = board
+        self._seal = seal  # None: not complete yet, nothing is sealed
+        self._identity = None
         self._configuration = configuration
         self._booking = booking
         self._meter = meter
@@ -80,6 +84,11 @@ class Maintenance:
         out["k"] = t.k
         out["tariff"] = t.tariff.name
         out["tariff_version"] = t.tariff.version
+        out["pulses"] = self._board.pulses()
+        out["audit"] = self._duty.audit
+        if self._identity is None:
+            self._identity = metrology.describe()
+        out["metrology"] = self._identity
         out["totals"] = {
             "distance_mm": totals.distance_mm,
             "hired_distance_mm": totals.hired_distance_mm,
@@ -106,11 +115,24 @@ class Maintenance:
 
     def set_time(self, utc_s):
         """Set the clock; return what it was. Never during a trip."""
-        if self._meter is not None and self._meter.position != FOR_HIRE:
-            raise Refused("the clock is not set during a trip")
         was = self._board.utc_s()
+        if self._meter is not None:
+            vacant = self._meter.position == FOR_HIRE
+            budget = ClockBudget(self._configuration.clock_budget)
+            try:
+                budget.correct(was, utc_s, vacant)
+            except ClockRefused as e:
+                if not vacant:
+                    raise Refused(str(e)) from None
+                try:
+                    self._seal.require(permit.TIME, utc_s.to_bytes(4, "little"))
+                except Refused as sealed:
+                    raise Refused("%s; %s" % (e, sealed)) from None
+                budget.set_under_seal()
+            self._configuration.put_clock_budget(budget.pack())
         self._board.set_utc_s(utc_s)
-        self.event(schema.TIME_SET, "from %d to %d" % (was, utc_s))
+        if self._seal is not None and was != utc_s:
+            self._seal.changed(schema.TIME_SET, "clock %d to %d" % (was, utc_s))
         return was
 
     def push(self, kind, blob):
@@ -118,10 +140,13 @@ class Maintenance:
         try:
             if kind == "tariff":
                 tariff = Tariff(bytes(blob))
+                self._under_seal(permit.TARIFF, blob)
                 self._configuration.put_tariff(blob)
                 if self._meter is None:
                     self.wants_restart = True
                 else:
+                    text = "%s version %d" % (tariff.name, tariff.version)
+                    self._seal.changed(schema.TARIFF_CHANGED, text)
                     self._meter.change_tariff(tariff)
             elif kind == "capk":
                 self._check_capks(blob)
@@ -131,8 +156,21 @@ class Maintenance:
             elif kind == "config":
                 self._require_vacant()
                 self._check_aids(blob)
+                self._under_seal(permit.CONFIG, blob)
                 self._configuration.put_settings(blob)
+                if self._seal is not None:
+                    self._seal.changed(schema.SETTINGS_CHANGED, "settings")
                 self.wants_restart = True
+            elif kind == "k" and self._meter is not None:
+                self._require_vacant()
+                self._under_seal(permit.K, blob)
+                was = self._meter.taximeter.k
+                self._configuration.put_k(int(bytes(blob)))
+                self._seal.changed(schema.K_CHANGED, "k %d to %d" % (was, int(bytes(blob))))
+                self.wants_restart = True
+            elif kind == "permit" and self._seal is not None:
+                self._seal.take(blob)
+                return
             else:
                 raise Refused("unknown kind of file: %s" % kind)
         except (TariffError, ConfigurationError, CapkError, ParameterError, ValueError) as e:
@@ -146,6 +184,10 @@ class Maintenance:
         except ConfigurationError as e:
             raise Refused(str(e)) from None
         self.wants_restart = True
+
+    def _under_seal(self, action, blob):
+        if self._seal is not None:
+            self._seal.require(action, blob)
 
     def _require_vacant(self):
         if self._meter is not None and self._meter.position != FOR_HIRE:
@@ -174,15 +216,17 @@ class Cable:
 
     async def run(self):
         quiet = 0
+        known = False  # somebody has proved the key since this task began
         while True:
+            known = known or self.session.authenticated
             data = await self._port.read(_CHUNK, _IDLE_READ_MS)
             self.session.feed(data)  # nothing: the line is silent, half a frame is given up
             if data:
                 quiet = 0
             elif self._maintenance.wants_restart:
-                # Not before the cable is silent: a file may be followed by another.
+                # At the end of the session that changed something: another file may follow.
                 quiet += _IDLE_READ_MS
-                if quiet >= _QUIET_MS:
+                if (known and not self.session.authenticated) or quiet >= _QUIET_MS:
                     self._maintenance.restart.set()
             while True:
                 out = self.session.next_output()

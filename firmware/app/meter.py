@@ -4,6 +4,7 @@
 import gc
 
 from flagfall.journal import schema
+from flagfall.meter import power
 from flagfall.meter.taximeter import FOR_HIRE, HIRED, STOPPED, MeterError, Taximeter
 from micropython import const
 
@@ -68,6 +69,7 @@ class Meter:
         if fields["position"] == FOR_HIRE:
             return
         gap_ms = max(0, self._board.utc_s() - record.time) * 1000
+        after = power.after_dip(record.time, self._board.utc_s(), self._dip_ms // 1000)
         text = "trip %d, %d s without power" % (self._duty.trip, gap_ms // 1000)
         try:
             self.taximeter.restore(
@@ -79,7 +81,7 @@ class Meter:
         if self._duty.paid == schema.CARD and not self._duty.trip_booked:
             # The payment was in flash and the power went before the trip's own record.
             self.paid(schema.CARD)
-        elif gap_ms > self._dip_ms and not self._duty.trip_booked:
+        elif after == power.CLOSE and not self._duty.trip_booked:
             self._book_trip(schema.OPEN, _INTERRUPTED)
             self.taximeter.interrupt()
             self._screen.say("Trip %d ended by loss of power" % self._duty.trip)
@@ -192,5 +194,3 @@ class Meter:
     def _apply_tariff(self):
         self._tariff, self._next_tariff = self._next_tariff, None
         self.taximeter.set_tariff(self._tariff)
-        text = "%s version %d" % (self._tariff.name, self._tariff.version)
-        self._booking.event(schema.TARIFF_CHANGED, text)

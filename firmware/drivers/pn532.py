@@ -84,6 +84,7 @@ class PN532:
         self._decoder = frames.Decoder(postamble=True)
         self._damage = False  # something that was no frame came since the last ACK or NACK
         self._stale = False  # a good frame came, but of an earlier command
+        self._acked = False  # an ACK ended the last wait
         self._last = b""  # the last response, to know a stale one after NACK
         self._target = 0  # Tg of the activated card, 0 for none
         self._types = (0, 3) if type_b else (0,)
@@ -229,11 +230,14 @@ class PN532:
         for _ in range(_TRIES):
             await self._send(frame)
             taken, answer = await self._wait(code, _ACK_MS, True)
+            asked = False
+            acked = self._acked
             if answer is None and not taken and not repeatable:
                 # Not one byte came. Either the chip never took the command, or its ACK and
                 # answer are lost: NACK makes it repeat its last response, old or new. Only an
                 # old one proves that the command may be sent again; a bare status does not,
                 # since the parts of a chain are all answered by the same.
+                asked = True
                 await self._send(frames.NACK)
                 taken, answer = await self._wait(code, _ACK_MS, False)
                 if answer is None:
@@ -241,7 +245,7 @@ class PN532:
                 elif answer == self._last:
                     taken, answer = len(answer) <= _BARE, None
             if answer is None and taken:
-                answer = await self._answer(code, timeout_ms)
+                answer = await self._answer(code, timeout_ms, acked, asked)
             if answer is not None:
                 self._last = answer
                 return answer[2:]
@@ -250,17 +254,24 @@ class PN532:
             self.resent += 1
         raise ReaderTimeout("the reader does not answer: check its cable and supply")
 
-    async def _answer(self, code, timeout_ms):
-        """The response to a command that the chip has taken, or None if the chip is silent."""
+    async def _answer(self, code, timeout_ms, acked, asked):
+        """The response to a command that the chip has taken, or None if nothing shows one.
+
+        `acked`: the chip's ACK came. Without it, what comes after a NACK (`asked`: one was sent
+        already) may be the response of before, damaged once and then whole.
+        """
         silent = False
         for _ in range(_TRIES + 1):
             seen, answer = await self._wait(code, _ACK_MS if silent else timeout_ms, False)
-            if answer is not None and not (silent and answer == self._last):
+            stale = answer == self._last and (silent or (asked and not acked))
+            if answer is not None and not stale:
                 return answer
-            if silent:
+            if silent or stale:
+                silent = True
                 break
             silent = not seen  # perhaps it did answer: ask once, but take nothing stale for it
             self.nacks += 1
+            asked = True
             await self._send(frames.NACK)
         await self._abort()
         if silent:
@@ -284,6 +295,7 @@ class PN532:
         acked = False
         held = None
         self._stale = False
+        self._acked = False
         seen = self._decoder.pending or self._damage
         left = _NOISE_MAX
         while True:
@@ -293,7 +305,7 @@ class PN532:
             events = self._decoder.decode(chunk) if chunk else self._decoder.gap()
             for kind, payload in events:
                 if kind == frames.ACK_FRAME and for_ack:
-                    acked = True
+                    acked = self._acked = True
                     held = None
                     self._damage = False
                 elif kind == frames.DAMAGED:

@@ -58,7 +58,7 @@ class Recorder:
             "chip": chip,
             "profile": {"ecash": 1, "oda": 2}[profile],
             "baud": bench.unit.baud,
-            "aids": [install.aid_row(aid) for aid in bench_tap._AIDS],
+            "aids": [install.aid_row(aid) for aid in bench_tap.AIDS],
             "capks": [row.hex() for row in catalogue.capk_tlvs()],
             "amount": result.amount,
             "un": bench_tap.UN.hex(),

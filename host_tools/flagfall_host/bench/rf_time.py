@@ -12,7 +12,7 @@ _BIT = 128 / FC  # ISO/IEC 14443-2: 106 kbit/s
 FDT_CARD = 1236 / FC  # ISO/IEC 14443-3, 6.2.1.1: a card that answers at once
 FDT_READER = 6780 / FC  # EMV Contactless Book D, FDT(A,PCD,MIN), cited from secondary sources
 POWER_UP = 5100.0  # EMV Contactless Book D: unmodulated field before the first command
-_FRAME_SIZES = (16, 24, 32, 40, 48, 64, 96, 128, 256)
+_WTX_AT = 0.9  # of its waiting time a card has used up when it asks for more
 
 RF, CARD, LINK, TERMINAL = "rf", "card", "link", "terminal"
 
@@ -31,11 +31,11 @@ def frame_us(length: int, bits: int = 0) -> float:
     return (count + 2) * _BIT
 
 
-def exchange(command: int, response: int, card_us: float, fsc: int, fsd: int) -> list[Stretch]:
+def exchange(command: int, response: int, card_us: float, fsc: int, fsd: int, fwi: int) -> list[Stretch]:
     """One APDU over ISO/IEC 14443-4: blocks, their acknowledgements and the card's work.
 
     `command` and `response` in bytes; `fsc` and `fsd` are the longest frames that the card and
-    the reader take. No retries, no waiting time extension.
+    the reader take, `fwi` the card's waiting time, beyond which it asks for more. No retries.
     """
     out: list[Stretch] = []
     parts = _parts(command, fsc - 3)
@@ -43,6 +43,13 @@ def exchange(command: int, response: int, card_us: float, fsc: int, fsd: int) ->
         out.append(Stretch(RF, FDT_READER + frame_us(part + 3) + FDT_CARD, "command"))
         if i + 1 < len(parts):
             out.append(Stretch(RF, frame_us(3), "acknowledgement"))
+    fwt = (4096 << fwi) / FC
+    allowed = fwt
+    while card_us > _WTX_AT * allowed:
+        out.append(Stretch(CARD, _WTX_AT * allowed, "card"))
+        out.append(Stretch(RF, 2 * frame_us(4) + FDT_READER + FDT_CARD, "more time"))
+        card_us -= _WTX_AT * allowed
+        allowed = fwt * min(int(card_us / (_WTX_AT * fwt)) + 1, 59)
     out.append(Stretch(CARD, card_us, "card"))
     for i, part in enumerate(_parts(response, fsd - 3)):
         if i:
@@ -69,12 +76,6 @@ def activation(uid: bytes, ats: bytes) -> list[Stretch]:
 
 def _short_us(both: float) -> float:
     return both + frame_us(1, 7) + frame_us(2)
-
-
-def frame_size(ats: bytes) -> int:
-    """FSC of an ATS, bytes."""
-    code = ats[1] & 0x0F if len(ats) > 1 else 2
-    return _FRAME_SIZES[min(code, 8)]
 
 
 @dataclass(frozen=True)

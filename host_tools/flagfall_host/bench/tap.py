@@ -13,11 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from drivers.mfrc522 import MFRC522
-from drivers.mfrc522_spi import RegisterBus
-from drivers.pn532 import PN532
-from drivers.pn532_hsu import HSU
-from drivers.reader import CardLost, ReaderError
 from flagfall.emv import oda_rsa, outcome
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkStore
@@ -50,6 +45,14 @@ from flagfall_host.bench.tap_clock import (
     TimedPort,
     TimedSPI,
 )
+from flagfall_host.bench.unit_drivers import (
+    HSU,
+    MFRC522,
+    PN532,
+    CardLost,
+    ReaderError,
+    RegisterBus,
+)
 
 Chip = Literal["pn532", "mfrc522"]
 Profile = Literal["ecash", "oda"]
@@ -59,7 +62,7 @@ DATE, TIME = bytes.fromhex("261124"), bytes.fromhex("215109")
 UN = bytes.fromhex("7863AFC6")
 _PROFILES = {"ecash": ECASH, "oda": ODA}
 _LOOK_MS = 300
-_AIDS = (*install._AIDS, VISITOR_AID)
+AIDS = ("A000000333010101", "A000000333010102", "A000000333010106", VISITOR_AID)
 CODES = {
     outcome.APPROVED: "approved",
     outcome.DECLINED: "declined",
@@ -149,7 +152,7 @@ def terminal(*profiles: int, **settings: Any) -> Terminal:
         store.add(row, False)
     for rid, index, serial in catalogue.revocations():
         store.revoke(rid, index, serial)
-    aids = [parse_aid(bytes.fromhex(install.aid_row(aid))) for aid in _AIDS]
+    aids = [parse_aid(bytes.fromhex(install.aid_row(aid))) for aid in AIDS]
     return Terminal(
         install.COUNTRY, install.CURRENCY, aids, store, profiles=profiles, **settings
     )
@@ -191,7 +194,10 @@ class Bench:
             self.clock = ChipClock(self.unit, self.chip)
             watch = AirWatch(self.clock, self.card_clock)
             self.chip.manners = Manners(
-                delay_us=watch.delay_us, inbound=watch.inbound, outbound=watch.outbound
+                delay_us=watch.delay_us,
+                asks_for_time=True,
+                inbound=watch.inbound,
+                watch=watch.answer,
             )
             spi = TimedSPI(self.chip, self.clock, self.cost)
             self.reader = MFRC522(

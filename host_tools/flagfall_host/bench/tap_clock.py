@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flagfall import pn532_frame as frames
+from flagfall.iso_dep import Ats
 
 from flagfall_host.bench import rf_time
 from flagfall_host.bench.reader.field import Exchange
@@ -148,9 +149,9 @@ class TimedPort:
         cards = self.chip.field.cards
         for exchange, us in self._card.exchanges[known:]:
             if exchange.response is not None:
-                fsc = rf_time.frame_size(cards[0].ats) if cards else 32
+                ats = Ats(cards[0].ats if cards else b"")
                 n = len(exchange.response)
-                return rf_time.exchange(len(exchange.command), n, us, fsc, _FSD)
+                return rf_time.exchange(len(exchange.command), n, us, ats.fsc, _FSD, ats.fwi)
             return []
         for kind, payload in self._sniffer.decode(data):
             if kind == frames.DATA and payload[1] == _IN_LIST_PASSIVE_TARGET and cards:
@@ -201,19 +202,17 @@ class AirWatch:
         self._end = 0.0
 
     def inbound(self, frame: Frame) -> Frame:
-        self._card.last_us = 0.0
         self._end = self._clock.note(RF, self._clock.now_us, frame.air_us, "to the card")
         return frame
 
     def delay_us(self, command: bytes) -> float:
         return self._card.last_us
 
-    def outbound(self, frame: Frame) -> Frame:
+    def answer(self, delay_us: float, frame: Frame) -> None:
         clock = self._clock
         at = clock.note(RF, self._end, rf_time.FDT_CARD, "frame delay")
-        at = clock.note(CARD, at, self._card.last_us, "card")
+        at = clock.note(CARD, at, delay_us - rf_time.FDT_CARD, "card")
         clock.note(RF, at, frame.air_us, "from the card")
-        return frame
 
 
 class TimedSPI(FakeSPI):

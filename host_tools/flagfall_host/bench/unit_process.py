@@ -48,6 +48,7 @@ class UnitProcess:
             "files": str(folder / "files"),
             "seed": seed,
             "power_ons": 0,
+            "seal_open": False,
         }
         (folder / "files").mkdir(parents=True, exist_ok=True)
         for name, size in (("journal", JOURNAL_BYTES), ("trips", TRIPS_BYTES)):

@@ -11,19 +11,28 @@ import sqlalchemy as sa
 import typer
 from flagfall import clock
 from flagfall.link import messages
+from flagfall.meter import calibration
 from serial.tools import list_ports
 
 from flagfall_host.cli.pull_progress import PullDisplay
+from flagfall_host.depot import permit
 from flagfall_host.depot.fleet import Fleet, FleetError
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import FactoryState, LinkError, UnknownUnit
 from flagfall_host.depot.many_pulls import Outcome, Settings, pull_all
+from flagfall_host.depot.permit import push_permit
 from flagfall_host.depot.provision import Identity, check_unit_id
 from flagfall_host.depot.provision import provision as provision_unit
 from flagfall_host.depot.push import push as push_file
 from flagfall_host.depot.pushed_files import PushKind, read_pushed_file
 from flagfall_host.depot.serial_wire import BASE_BAUD, SerialWire
 from flagfall_host.depot.speed import FAST_BAUD, find_unit
+from flagfall_host.errors import FlagfallError
+
+
+class CalibrationFailed(FlagfallError):
+    """The drive cannot give a k, or the unit has no meter to calibrate."""
+
 
 app = typer.Typer(help="Talk to a unit over its cable.", no_args_is_help=True)
 
@@ -183,9 +192,15 @@ def push(
     baud: Baud = BASE_BAUD,
     as_json: Json = False,
 ) -> None:
-    """Give the unit a tariff, CA keys (capk) or its configuration."""
+    """Give the unit a tariff, CA keys (capk) or its configuration.
+
+    Tariff and configuration are under the unit's seal: this tool signs the permit for the change
+    with the fleet's key, and the unit notes it in its audit trail.
+    """
     blob = read_pushed_file(kind, file)
     with _link(port, fleet, baud) as link:
+        if kind is not PushKind.CAPK:
+            push_permit(link, Fleet.open(fleet).private_key, kind.value, blob)
         push_file(link, kind.value, blob)
         assert link.unit is not None  # noqa: S101 - open() has set it
         unit_id = link.unit.unit_id
@@ -200,16 +215,68 @@ def set_time(
     at: Annotated[
         int | None, typer.Option(help="UTC seconds since 1970 instead of this machine's clock.")
     ] = None,
+    under_seal: Annotated[
+        bool,
+        typer.Option(
+            "--under-seal", help="Sign a permit: for a clock that is off by more than 2 minutes."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Set the unit's clock to this machine's."""
+    """Set the unit's clock to this machine's.
+
+    The unit allows 2 minutes a week, and nothing during a trip; more needs a permit.
+    """
     with _link(port, fleet, baud) as link:
         now = clock.from_unix(time.time() if at is None else at)
+        if under_seal:
+            content = now.to_bytes(4, "little")
+            push_permit(link, Fleet.open(fleet).private_key, permit.TIME, content)
         was = link.ask(messages.TIME, messages.pack_u32(now)).get("was")
         assert link.unit is not None  # noqa: S101 - open() has set it
         fields: dict[str, Any] = {"unit": link.unit.unit_id, "time": clock.iso8601(now)}
     if isinstance(was, int):
         fields |= {"was": clock.iso8601(was), "off_by_s": was - now}
+    _print(fields, as_json)
+
+
+@app.command()
+def calibrate(
+    port: Port,
+    stretch_m: Annotated[int, typer.Option(help="Length of the measured stretch in metres.")],
+    aim_percent: Annotated[
+        float, typer.Option(help="The reading error to aim at; JJG 517 allows -4 to +1.")
+    ] = calibration.DEFAULT_AIM_PPM / 10_000,
+    fleet: FleetDir = _FLEET,
+    baud: Baud = BASE_BAUD,
+    yes: Annotated[bool, typer.Option("--yes", help="Put the new k in force unasked.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find k by driving a measured stretch, and put it in force under a permit.
+
+    The unit must be For Hire. It counts; you say where the stretch begins and ends.
+    """
+    with _link(port, fleet, baud) as link:
+        input("Stop at the start of the stretch, then press Enter. ")
+        begin = link.ask(messages.INFO)
+        input("Drive the stretch, stop at its end, then press Enter. ")
+        end = link.ask(messages.INFO)
+        before, after, old = begin.get("pulses"), end.get("pulses"), end.get("k")
+        if not (isinstance(before, int) and isinstance(after, int) and isinstance(old, int)):
+            raise CalibrationFailed(f"{port}: the unit has no meter yet: provision it first")
+        pulses = after - before
+        try:
+            k = calibration.constant(pulses, stretch_m * 1_000, round(aim_percent * 10_000))
+        except calibration.CalibrationError as e:
+            raise CalibrationFailed(f"{port}: {pulses} pulses over {stretch_m} m: {e}") from e
+        error = calibration.reading_error_ppm(old, pulses, stretch_m * 1_000)
+        typer.echo(f"{pulses} pulses; k {old} reads {error / 10_000:+.2f} %; new k {k}", err=True)
+        changed = yes or typer.confirm(f"Put k {k} in force?", err=True)
+        if changed:
+            content = str(k).encode()
+            push_permit(link, Fleet.open(fleet).private_key, permit.K, content)
+            push_file(link, "k", content)
+    fields = {"pulses": pulses, "stretch_m": stretch_m, "was": old, "k": k, "in_force": changed}
     _print(fields, as_json)
 
 

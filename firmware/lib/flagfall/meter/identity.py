@@ -2,7 +2,8 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # WELMEC 7.2 P2 asks for an identification that is bound to the software itself. The hash is
-# SHA-256 over name and contents of each file, so a unit that runs .mpy files hashes those.
+# SHA-256 over each file: its name, 00, its bytes, its length as u32 little-endian. A unit that
+# runs .mpy files hashes those.
 
 import hashlib
 
@@ -23,21 +24,25 @@ FILES = (
 )
 
 
-def fingerprint(read):
-    """32 bytes over the metrology files; `read(name)` gives the bytes of one of FILES."""
+def fingerprint(pieces):
+    """32 bytes over the metrology files; `pieces(name)` yields the bytes of one of FILES in pieces
+    of any size, so that no file need fit into memory."""
     whole = hashlib.sha256()
     for name in FILES:
-        data = read(name)
-        whole.update(name.encode() + b"\0" + len(data).to_bytes(4, "little"))
-        whole.update(data)
+        whole.update(name.encode() + b"\0")
+        length = 0
+        for piece in pieces(name):
+            whole.update(piece)
+            length += len(piece)
+        whole.update(length.to_bytes(4, "little"))
     return whole.digest()
 
 
-def describe(read, tariff, k):
+def describe(pieces, tariff, k):
     """What is shown on request, as lines of text."""
     return (
         "%s %s" % (NAME, VERSION),
-        "".join(["%02x" % byte for byte in fingerprint(read)[:8]]),
+        "".join(["%02x" % byte for byte in fingerprint(pieces)[:8]]),
         "%s version %d" % (tariff.name, tariff.version),
         "k %d/km" % k,
     )

@@ -4,10 +4,12 @@ For reader chips that leave these to their host. Frames come without parity bits
 how many bits of its last byte count. The card behind it stays the same `Card` that a PN532 sees.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flagfall.iso14443a import crc_a
+from flagfall.iso_dep import Ats
 
 from flagfall_host.bench.cards.card import Card, CardLeft
 from flagfall_host.bench.reader.field import Field
@@ -17,6 +19,7 @@ IDLE, READY, ACTIVE, HALT, PROTOCOL = "idle", "ready", "active", "halt", "protoc
 _FRAME_SIZES = (16, 24, 32, 40, 48, 64, 96, 128, 256)
 _FDT_US = 91.2  # frame delay time of a card that answers at once: 1236/fc
 _MAX_APDU = 65544
+_WTX_AT = 0.9  # of its waiting time a card has used up when it asks for more
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,14 @@ class Manners:
     """What a card may do within the rules, and the faults of the air around it."""
 
     delay_us: Callable[[bytes], float] = lambda command: 0.0  # from command to response
+    asks_for_time: bool = False  # asks for more when `delay_us` is longer than its ATS promises
     wtx: list[int] = field(default_factory=list)  # factors to ask for before the next response
     chunk: int = 256  # longest block it sends, with PCB and CRC
     # See each frame to and from the card; return it, another one, or None for a lost frame.
     inbound: Callable[[Frame], Frame | None] = lambda frame: frame
     outbound: Callable[[Frame], Frame | None] = lambda frame: frame
+    # Told of each answer: microseconds until it starts, and the frame.
+    watch: Callable[[float, Frame], None] = lambda delay_us, frame: None
 
 
 class Picc:
@@ -70,6 +76,7 @@ class Picc:
         self._command = b""
         self._response = b""
         self._pending_wtx: list[int] = []
+        self._work_us = self._waits_us = 0.0  # still to be done; allowed until the next block
         self._last: bytes | None = None
         self._next: bytes | None = None
 
@@ -87,7 +94,10 @@ class Picc:
         if said is None:
             return None
         sent = self.manners.outbound(said)
-        return None if sent is None else (self._delay, sent)
+        if sent is None:
+            return None
+        self.manners.watch(self._delay, sent)
+        return self._delay, sent
 
     def _receive(self, frame: Frame) -> Frame | None:
         data = frame.data
@@ -196,7 +206,8 @@ class Picc:
             self._response = self._field.exchange(self.card, command)
         except CardLeft:
             return None
-        self._delay += self.manners.delay_us(command)
+        self._work_us = self.manners.delay_us(command)
+        self._waits_us = self._fwt_us if self.manners.asks_for_time else math.inf
         self._pending_wtx, self.manners.wtx = self.manners.wtx, []
         self._next = self._part()
         return self._go_on()
@@ -217,8 +228,22 @@ class Picc:
         part, self._response = self._response[:size], self._response[size:]
         return bytes(((0x12 if self._response else 0x02) | self._bn,)) + part
 
+    @property
+    def _fwt_us(self) -> float:
+        """The waiting time that this card's ATS announces (ISO/IEC 14443-4, 7.2)."""
+        return (4096 << Ats(self.card.ats).fwi) / 13.56
+
     def _go_on(self) -> Frame:
         # The response, or before it what the card still asks of extra time.
+        if self._work_us > _WTX_AT * self._waits_us:
+            spent = _WTX_AT * self._waits_us
+            self._delay += spent
+            self._work_us -= spent
+            factor = min(int(self._work_us / (_WTX_AT * self._fwt_us)) + 1, 59)
+            self._waits_us = factor * self._fwt_us
+            return self._say(bytes((0xF2, factor)))
+        self._delay += self._work_us
+        self._work_us = 0.0
         if self._pending_wtx:
             return self._say(bytes((0xF2, self._pending_wtx.pop(0))))
         block, self._next = self._next, None

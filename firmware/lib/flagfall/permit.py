@@ -1,0 +1,51 @@
+# A permit: the office's signature under one change of what the seal protects.
+# MIT licence, (c) 2026 The Flagfall contributors.
+#
+# Changing k, the tariff or (beyond the week's allowance) the clock needs the opened seal switch or
+# a permit (MID Annex IX 14). A permit names the unit, the action, the number that the unit's audit
+# counter will have after it, and the SHA-256 of what is put in force, so that it serves once, for
+# this unit and this content only. Signature: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 8.2) by the
+# fleet's RSA key, whose public half the unit got when it was provisioned.
+
+import hashlib
+
+TARIFF = "tariff"
+CONFIG = "config"
+K = "k"
+TIME = "time"
+
+# DigestInfo of SHA-256 (RFC 8017 9.2, note 1)
+_DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+
+
+class PermitError(Exception):
+    """The permit does not allow this. The text says why."""
+
+
+def message(unit_id, action, counter, digest):
+    """What is signed: texts ended by zero bytes, the counter as u32 little-endian, 32 bytes."""
+    return b"".join(
+        (
+            b"flagfall permit\0",
+            unit_id.encode(),
+            b"\0",
+            action.encode(),
+            b"\0",
+            counter.to_bytes(4, "little"),
+            digest,
+        )
+    )
+
+
+def check(public_key, signature, unit_id, action, counter, digest):
+    """Raise PermitError unless `signature` permits the action. `public_key` is (n, e)."""
+    n, e = public_key
+    size = len("%x" % n) + 1 >> 1
+    if len(signature) != size:
+        raise PermitError("the permit's signature has %d bytes, not %d" % (len(signature), size))
+    value = int.from_bytes(signature, "big")
+    hashed = hashlib.sha256(message(unit_id, action, counter, digest)).digest()
+    tail = b"\0" + _DIGEST_INFO + hashed
+    expected = b"\0\x01" + b"\xff" * (size - len(tail) - 2) + tail
+    if value >= n or pow(value, e, n).to_bytes(size, "big") != expected:
+        raise PermitError("the permit is not the office's for this unit, change and number")

@@ -1,0 +1,64 @@
+"""Every card of the catalogue, on both families of reader, through the unit's driver and kernel."""
+
+import pytest
+from flagfall.emv.terminal import ECASH, ODA
+from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.tap import Bench, terminal
+
+CHIPS = ["pn532", "mfrc522"]
+PROFILES = {"ecash": ECASH, "oda": ODA}
+REFUSED = {"declined", "card not usable", "other interface"}
+# What only the catalogue's words after the colon say.
+REASONS = {
+    "declined: expired": {"expired"},
+    "declined: blocked": {"blocked"},
+    "declined: signature": {"fdda"},
+    "declined: signature version": {"fdda-version"},
+    "declined: certificate": {"cert-expired", "card-cert", "revoked", "no-key"},
+}
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("profile", list(PROFILES))
+@pytest.mark.parametrize("name", catalogue.names())
+def test_every_card_ends_as_the_catalogue_says(name, profile, chip):
+    expected = catalogue.expected(name, profile)
+    kernel = terminal(PROFILES[profile], sm2="if the terminal has SM2" in expected)
+    bench = Bench(chip, profile, kernel=kernel)
+    card = bench.place(name)
+    first = bench.tap(name)
+    if expected == "approved at the second tap":
+        assert (first.outcome, first.reason) == ("try again", "phone")
+        assert bench.tap(name).outcome == "approved"
+    elif expected == "torn, approved when tapped again":
+        assert first.outcome == "torn" and first.transaction.torn is not None
+        if not bench.field.present:
+            bench.place(name, card)
+        second = bench.tap(name, torn=first.transaction.torn)
+        assert (second.outcome, second.reason) == ("approved", "resolved")
+    elif expected.startswith("declined"):
+        assert first.outcome in REFUSED
+        assert first.reason in REASONS.get(expected, {first.reason})
+        assert first.transaction.outcome.record_outcome() in (0, 2), "no record of money"
+    else:
+        assert first.outcome == expected.split(":")[0].split(",")[0]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize(
+    ("name", "profile", "records"),
+    [
+        ("ecash", "ecash", 4),
+        ("ecash-8-reads", "ecash", 8),
+        ("ecash-1984", "ecash", 6),
+        ("oda-debit", "oda", 4),
+        ("oda-credit", "oda", 6),
+        ("visitor", "oda", 3),
+    ],
+)
+def test_a_tap_sends_three_commands_and_one_for_each_record(name, profile, records, chip):
+    bench = Bench(chip, profile)
+    bench.place(name)
+    result = bench.tap(name)
+    assert result.records == records
+    assert result.apdus == 3 + records == bench.field.counters.apdus
