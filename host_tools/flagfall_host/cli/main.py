@@ -37,6 +37,7 @@ _COMMANDS = {
 }
 _BENCH = {
     "reader": ("bench_reader", "reader"),
+    "tap": ("bench_tap", "tap"),
 }
 
 
