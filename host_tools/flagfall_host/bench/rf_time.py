@@ -31,7 +31,9 @@ def frame_us(length: int, bits: int = 0) -> float:
     return (count + 2) * _BIT
 
 
-def exchange(command: int, response: int, card_us: float, fsc: int, fsd: int, fwi: int) -> list[Stretch]:
+def exchange(
+    command: int, response: int, card_us: float, fsc: int, fsd: int, fwi: int
+) -> list[Stretch]:
     """One APDU over ISO/IEC 14443-4: blocks, their acknowledgements and the card's work.
 
     `command` and `response` in bytes; `fsc` and `fsd` are the longest frames that the card and
@@ -168,8 +170,8 @@ class Unit:
     gets through in a second, as callgrind counts them (1 ms for 40,000, as for the meter).
     arithmetic_per_s: the same for the long integers, whose loops stay in the cache; rsa_factor:
     they have digits of 16 bit where x86-64 has 32, so that a product takes 4 times the steps.
-    flash_us: one record programmed, by the table in boards/bench/nor_flash.py. chip_us: the PN532's
-    firmware, from a frame to the air and back again. spi_us: a transfer beside its bits.
+    flash_us: one record programmed, by the table in boards/bench/nor_flash.py. chip_us: the
+    firmware of a PN532, from frame to air and back. spi_us: a transfer beside its bits.
     """
 
     interpreter_per_s: float = 40e6
@@ -191,20 +193,20 @@ class Unit:
 # Counted by tests/bench/bench_tap.py on MicroPython 1.28, which says when they no longer hold.
 TERMINAL_COSTS = TerminalCost(
     kernel={
-        "start": Linear(200_000, 0),
-        "ppse": Linear(155_000, 0),
-        "select": Linear(395_000, 0),
-        "gpo": Linear(376_000, 0),
-        "record": Linear(100_000, 700),
-        "last": Linear(340_000, 0),
+        "start": Linear(203_000, 0),
+        "ppse": Linear(156_000, 0),
+        "select": Linear(406_000, 0),
+        "gpo": Linear(389_000, 0),
+        "record": Linear(126_000, 570),
+        "last": Linear(350_000, 0),
         "other": Linear(100_000, 0),
     },
-    rsa_each=7.7,
-    around_rsa=190_000,
-    send=Linear(50_000, 30),
-    receive=Linear(65_000, 270),
-    ack=40_000,
-    access=2_500,
-    yields=4_000,
-    journal=800_000,
+    rsa_each=7.8,
+    around_rsa=191_000,
+    send=Linear(45_500, 290),
+    receive=Linear(69_400, 241),
+    ack=41_800,
+    access=12_900,
+    yields=21_700,
+    journal=801_000,
 )

@@ -153,9 +153,7 @@ def terminal(*profiles: int, **settings: Any) -> Terminal:
     for rid, index, serial in catalogue.revocations():
         store.revoke(rid, index, serial)
     aids = [parse_aid(bytes.fromhex(install.aid_row(aid))) for aid in AIDS]
-    return Terminal(
-        install.COUNTRY, install.CURRENCY, aids, store, profiles=profiles, **settings
-    )
+    return Terminal(install.COUNTRY, install.CURRENCY, aids, store, profiles=profiles, **settings)
 
 
 class Bench:
@@ -225,8 +223,7 @@ class Bench:
 
     def tap(self, name: str = "", amount: int = 500, **settings: Any) -> TapResult:
         """From field on to what the driver reads. `settings` go to the Transaction."""
-        result = asyncio.run(self._tap(name, amount, settings))
-        return result
+        return asyncio.run(self._tap(name, amount, settings))
 
     async def _tap(self, name: str, amount: int, settings: dict[str, Any]) -> TapResult:
         clock = self.clock
@@ -236,8 +233,8 @@ class Bench:
         start = clock.now_us
         with _arithmetic(clock, self.cost):
             tx = await self._run(amount, settings)
-        code = tx.outcome.code
-        if tx.outcome.record_outcome():
+        ended: Any = tx.outcome
+        if ended.record_outcome():
             clock.durable(self.cost.journal, "payment to flash")
         total = clock.now_us - start
         clock.work = lambda: False
@@ -252,9 +249,9 @@ class Bench:
             name,
             self.chip_name,
             self.profile,
-            CODES[code],
-            tx.outcome.reason,
-            tx.outcome.message,
+            CODES[ended.code],
+            ended.reason,
+            ended.message,
             tx.apdus,
             len(purchase.records) if purchase else 0,
             amount,

@@ -1,4 +1,4 @@
-"""Every card of the catalogue, on both families of reader, through the unit's driver and kernel."""
+"""Every card of the catalogue on both families of reader, through the unit's own code."""
 
 import pytest
 from flagfall.emv.terminal import ECASH, ODA
