@@ -58,7 +58,14 @@ class Unit:
         booking = Booking(journal, board.utc_s)
         duty = Duty()
         meter = Meter(
-            board, Tariff(c.tariff_blob), c.settings, duty, booking, checkpoints, self._screen
+            board,
+            Tariff(c.tariff_blob),
+            c.settings,
+            duty,
+            booking,
+            checkpoints,
+            self._screen,
+            c.promote_tariff,
         )
         if not journal.last_seq:
             # What was done before there was a journal: the audit trail begins with it.
@@ -66,6 +73,8 @@ class Unit:
             booking.event(schema.KEYS_CHANGED, "%d CA keys" % len(c.capks))
         booking.event(schema.STARTED, "epoch %d" % journal.epoch)
         meter.recover()
+        if c.next_tariff_blob is not None:
+            meter.change_tariff(Tariff(c.next_tariff_blob))
         self._screen.attach(meter, duty)
         payment = self._payment(journal_key, booking, duty, meter)
         receipts = Receipts(board.printer, c.settings, meter, duty, booking, self._screen)

@@ -14,6 +14,7 @@ from micropython import const
 _IDENTITY = "identity.json"
 _SETTINGS = "settings.json"
 _TARIFF = "tariff.bin"
+_NEXT_TARIFF = "tariff-next.bin"
 _CAPK = "capk.json"
 _CLOCK = "clock.bin"
 _MAX_FILE = const(16384)  # bytes; the largest file that anyone may push
@@ -55,6 +56,7 @@ class Configuration:
         self.first_epoch = 1
         self.settings = None
         self.tariff_blob = None
+        self.next_tariff_blob = None  # waits for its day, or for the end of a trip
         self.capks = ()  # of bytes, one CAPK TLV each
         self.clock_budget = None  # flagfall.meter.clock_budget, packed
 
@@ -65,6 +67,7 @@ class Configuration:
             self._take_identity(identity)
         self.settings = self._read_json(_SETTINGS)
         self.tariff_blob = self._read(_TARIFF)
+        self.next_tariff_blob = self._read(_NEXT_TARIFF)
         self.clock_budget = self._read(_CLOCK)
         capks = self._read_json(_CAPK)
         self.capks = tuple(unhexlify(c) for c in capks) if capks else ()
@@ -128,6 +131,17 @@ class Configuration:
         """Keep a compiled tariff that the meter has already accepted."""
         self._write(_TARIFF, blob)
         self.tariff_blob = bytes(blob)
+
+    def put_next_tariff(self, blob):
+        """Keep a tariff that is not in force yet. A trip survives a restart under the old one."""
+        self._write(_NEXT_TARIFF, blob)
+        self.next_tariff_blob = bytes(blob)
+
+    def promote_tariff(self):
+        """The waiting tariff is in force from here on."""
+        self.put_tariff(self.next_tariff_blob)
+        os.remove(self._root + "/" + _NEXT_TARIFF)
+        self.next_tariff_blob = None
 
     def put_capks(self, blob):
         """Keep the CA keys: a JSON list of hex TLVs that the kernel has already accepted."""

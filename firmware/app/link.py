@@ -141,10 +141,11 @@ class Maintenance:
             if kind == "tariff":
                 tariff = Tariff(bytes(blob))
                 self._under_seal(permit.TARIFF, blob)
-                self._configuration.put_tariff(blob)
                 if self._meter is None:
+                    self._configuration.put_tariff(blob)
                     self.wants_restart = True
                 else:
+                    self._configuration.put_next_tariff(blob)
                     text = "%s version %d" % (tariff.name, tariff.version)
                     self._seal.changed(schema.TARIFF_CHANGED, text)
                     self._meter.change_tariff(tariff)

@@ -22,10 +22,11 @@ class Refused(Exception):
 class Meter:
     """Runs the taximeter and owns everything about the trip in progress."""
 
-    def __init__(self, board, tariff, settings, duty, booking, checkpoints, screen):
+    def __init__(self, board, tariff, settings, duty, booking, checkpoints, screen, promote):
         self._board = board
         self._tariff = tariff
-        self._next_tariff = None  # waits for the end of the trip
+        self._next_tariff = None  # waits for the end of the trip, or for its day
+        self._promote = promote  # makes the next tariff's file the one in force
         self._k = settings["k"]
         self._dip_ms = settings.get("dip_ms", _DIP_MS)
         self.currency = settings["currency"]
@@ -99,6 +100,8 @@ class Meter:
             if self.taximeter.faults:
                 for code, value in self.taximeter.take_faults():
                     self._booking.event(schema.SENSOR_FAULT, "%d: %d" % (code, value))
+            if self._next_tariff is not None:
+                self._activate()
             if now >= self._checkpoint_at:
                 self.checkpoint()
             self._screen.refresh()
@@ -154,10 +157,20 @@ class Meter:
         self.checkpoint()
 
     def change_tariff(self, tariff):
-        """Put a tariff in force: now if For Hire, else when the trip in progress has ended."""
+        """Take a tariff that is kept as the next one: in force now, or when the trip in progress
+        has ended, or at its activation time."""
         self._next_tariff = tariff
-        if self.position == FOR_HIRE:
-            self._apply_tariff()
+        self._activate()
+
+    def _activate(self):
+        """Put the next tariff in force if its time has come. Only in For Hire."""
+        tariff = self._next_tariff
+        if self.position != FOR_HIRE or tariff.valid_from > self._board.utc_s():
+            return
+        self.taximeter.set_tariff(tariff)
+        self._tariff, self._next_tariff = tariff, None
+        self._promote()
+        self._screen.say("Tariff %s version %d is in force" % (tariff.name, tariff.version))
 
     def trip_fields(self, paid, flags):
         """The TRIP record of the trip in progress."""
@@ -189,8 +202,4 @@ class Meter:
         self._booking.totals(self._duty.totals.pack())
         self.checkpoint()
         if self._next_tariff is not None:
-            self._apply_tariff()
-
-    def _apply_tariff(self):
-        self._tariff, self._next_tariff = self._next_tariff, None
-        self.taximeter.set_tariff(self._tariff)
+            self._activate()

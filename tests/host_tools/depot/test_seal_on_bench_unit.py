@@ -207,3 +207,56 @@ def test_a_k_that_makes_no_sense_is_refused(garage: Garage, tmp_path: Path, limi
         assert pushed(taxi, garage, ("permit", permit), ("k", limit))
         state = info(taxi, garage)
         assert state["k"] == K and state["audit"] == number - 1
+
+
+def test_a_tariff_waits_for_the_end_of_the_trip_and_for_its_day(
+    garage: Garage, tmp_path: Path
+) -> None:
+    """Pushed while hired, the power lost meanwhile: the trip is metered by the tariff it began
+    with. A tariff dated for later waits for its activation time."""
+    text = (ROOT / "host_tools/tariffs/hong-kong-urban-2022.toml").read_text()
+    for old, new in (("2022-07-17", "2026-03-03"), ("2024-07-14", "2030-01-01")):
+        assert f"= {old}\n" in text
+        text = text.replace(f"= {old}\n", f"= {new}\n")
+    dated = tmp_path / "later.toml"
+    dated.write_text(text)
+
+    def push_tariff(name: str) -> None:
+        run = subprocess.run(
+            [FLAGFALL, "unit", "push", "tariff", name, "--port", taxi.port]
+            + ["--fleet", str(garage.fleet_folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert run.returncode == 0, run.stderr
+
+    with garage.taxi(tmp_path / "taxi") as taxi:
+        taxi.unit.power_on()
+        taxi.press("HIRED", what="the hire", position="HIRED")
+        taxi.drive([300] * 60)
+        fare = taxi.face["fare"]
+        push_tariff("netherlands-2025")
+        taxi.unit.power_off()
+        taxi.world.pass_without_power(5_000)
+        taxi.unit.power_on()
+        taxi.world.run(300)
+        assert taxi.face["position"] == "HIRED" and taxi.face["fare"] == fare
+        assert info(taxi, garage)["tariff"] == "hefei"
+        taxi.press("STOP", what="the stop", position="STOPPED")
+        taxi.press("CASH", what="the cash", paid=1)
+        taxi.press("FOR_HIRE", what="For Hire", position="FOR HIRE")
+        assert info(taxi, garage)["tariff"] == "netherlands-2025"
+        push_tariff(str(dated))
+        taxi.world.run(500)
+        assert info(taxi, garage)["tariff"] == "netherlands-2025"
+        taxi.unit.power_off()
+        taxi.world.pass_without_power(20 * 3_600_000)  # past midnight in Hong Kong
+        taxi.unit.power_on()
+        taxi.world.run(500)
+        assert info(taxi, garage)["tariff"] == "hong-kong-urban-2022"
+        taxi.unit.power_off()
+        taxi.unit.power_on()
+        taxi.world.run(300)
+        assert info(taxi, garage)["tariff"] == "hong-kong-urban-2022"
