@@ -107,7 +107,7 @@ class Board:
         await asyncio.sleep_ms(ms)
 
     def seal_open(self):
-        """Whether the seal switch is open. This board has none yet: every change needs a permit."""
+        """Whether the seal switch is open. There is none yet: every change needs a permit."""
         return False
 
     def reader_port(self):

@@ -1,7 +1,7 @@
 """Permits: the office signs one change of what the unit's seal protects.
 
-docs/formats.md section 9. A permit serves once: it names the unit, the change's number in the unit's
-audit counter, and the SHA-256 of what is put in force.
+docs/formats.md section 9. A permit serves once: it names the unit, the change's number in the
+unit's audit counter, and the SHA-256 of what is put in force.
 """
 
 import hashlib
