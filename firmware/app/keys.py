@@ -9,9 +9,16 @@
 #   PRINT           the receipt again
 #   FOR_HIRE        clear the fare; an unpaid trip asks once
 
+import asyncio
+import sys
+
 from app.meter import Refused
 from flagfall.journal import schema
 from flagfall.meter.taximeter import FOR_HIRE, STOPPED
+
+
+# While a card is waited for, these keys end the waiting (CARD does no more), others do nothing.
+_ENDS_A_TAP = ("CARD", "CASH", "HIRED", "STOP", "FOR_HIRE")
 
 
 class Keys:
@@ -25,6 +32,7 @@ class Keys:
         self._duty = duty
         self._booking = booking
         self._screen = screen
+        self._tapping = None  # the task that waits for a card
         self._asked = False  # FOR_HIRE was pressed on an unpaid trip
         self._does = {
             "SIGN": self._sign,
@@ -43,6 +51,17 @@ class Keys:
             action = self._does.get(key)
             if action is None:
                 continue
+            if self._tapping is not None:
+                waiting = self._payment.waiting
+                if waiting and key not in _ENDS_A_TAP:
+                    self._screen.tone("refused")
+                    continue
+                # The passenger pays otherwise, or the ride goes on: stop asking for a card. What
+                # is decided already comes to its end first.
+                self._payment.cancel()
+                await self._tapping
+                if waiting and key == "CARD":
+                    continue
             asked, self._asked = self._asked, False
             try:
                 await action(text, asked)
@@ -113,10 +132,20 @@ class Keys:
         self._must_be_open()
         if self._payment is None:
             raise Refused("No card keys or limits loaded: take cash")
-        offset = self._meter.utc_offset_s
-        if await self._payment.take(self._meter.due, offset):
-            self._meter.paid(schema.CARD)
-            await self._receipts.due()
+        self._tapping = asyncio.create_task(self._pay_by_card())
+
+    async def _pay_by_card(self):
+        """Runs beside the keys, so that the driver can change his mind."""
+        try:
+            if await self._payment.take(self._meter.due, self._meter.utc_offset_s):
+                self._meter.paid(schema.CARD)
+                await self._receipts.due()
+        except Exception as e:  # a defect: the shift goes on, the workshop reads of it
+            sys.print_exception(e)
+            self._booking.event(schema.READER_FAULT, repr(e))
+            self._screen.say("Card payment failed: take cash, tell the office")
+        finally:
+            self._tapping = None
 
     async def _print(self, _text, _asked):
         await self._receipts.again()

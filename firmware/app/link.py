@@ -150,6 +150,7 @@ class Maintenance:
                     self._seal.changed(schema.TARIFF_CHANGED, text)
                     self._meter.change_tariff(tariff)
             elif kind == "capk":
+                self._require_vacant()  # the unit starts anew: not in the middle of a tap
                 self._check_capks(blob)
                 self._configuration.put_capks(blob)
                 self.event(schema.KEYS_CHANGED, "%d CA keys" % len(self._configuration.capks))

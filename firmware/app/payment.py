@@ -42,6 +42,7 @@ class Torn:
         self.shift = shift
         self.tag = tag
         self.context = context
+        self.insist = True  # its trip takes no other card, until time or driver say otherwise
 
 
 class Payment:
@@ -68,7 +69,7 @@ class Payment:
         self._recent = RecentCards(self._tag_of, board.utc_s, repeat_ms // 1000)
         if repeat_ms:
             terminal.seen = self._recent.seen
-        self.busy = False
+        self.waiting = False  # for a card: nothing is decided yet
         self.wait_ms = _TAP_WAIT_MS
 
     def attach(self, checkpoint):
@@ -99,7 +100,6 @@ class Payment:
             self._screen.say("Clock is not set: connect the office's cable. Take cash.")
             return False
         self._cancelled = False
-        self.busy = True
         try:
             self.ready_seal()
             if not self._open:
@@ -116,15 +116,16 @@ class Payment:
             self._screen.say("Memory full: nothing was charged by this unit. Call the office.")
             return False
         finally:
+            self.waiting = False
             await self._field_off()
-            self.busy = False
 
     async def _taps(self, amount, utc_offset_s):
         """One payment, over as many taps as it needs."""
         began = self._board.ticks_ms()
+        self.waiting = True
         self._screen.say("Tap card: %d.%02d" % divmod(amount, 100))
         while not self._cancelled:
-            insist = any(t.trip == self._duty.trip for t in self._torn)
+            insist = any(t.insist and t.trip == self._duty.trip for t in self._torn)
             limit = _TORN_T2_MS if insist else self.wait_ms
             if self._board.ticks_ms() - began > limit:
                 break
@@ -142,6 +143,7 @@ class Payment:
             tx = await self._transact(amount, utc_offset_s, insist)
             done = self._conclude(tx)
             if done is not None:
+                self.waiting = False
                 await self._let_go()
                 return done
             # A card must leave the field before it can be selected afresh.
@@ -149,8 +151,11 @@ class Payment:
             await asyncio.sleep_ms(max(tx.outcome.wait_ms, _FIELD_OFF_MS))
             await self._reader.field(True)
             began = self._board.ticks_ms()
-        for entry in [t for t in self._torn if t.trip == self._duty.trip]:
-            self._close_torn(entry, schema.TORN_GIVEN_UP)
+        # What is torn stays known: its card is recognised whenever it comes back, and not charged
+        # again. But from here on another card, or cash, may pay.
+        for entry in self._torn:
+            entry.insist = False
+        self.waiting = False
         self._screen.say("No card taken")
         return False
 
@@ -187,6 +192,13 @@ class Payment:
                 break
             except SeveralCards:
                 tx.two_cards()
+                break
+            except ReaderError:
+                if debit is None:
+                    raise
+                # The reader failed while the card was debiting: nobody knows, so it is torn.
+                tx.card_lost()
+                self._open = False
                 break
         return tx
 

@@ -144,3 +144,70 @@ def test_a_card_that_just_paid_asks_the_driver(garage: Garage, tmp_path: Path) -
             taxi.press("FOR_HIRE", what="For Hire", position="FOR HIRE")
         assert card.balance == before - paid
         assert taxi.unit.log() == ""
+
+
+def test_the_driver_may_change_his_mind_while_a_card_is_waited_for(
+    garage: Garage, tmp_path: Path
+) -> None:
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        due = "Tap card: {}.{:02d}".format(*divmod(ride(taxi), 100))
+        taxi.press("CARD", what="the request for a card", message=due)
+        taxi.press("CARD", what="the end of the request", message="No card taken")
+        taxi.press("CARD", what="the request for a card", message=due)
+        taxi.press("CASH", what="the cash payment", paid=1)
+        card = catalogue.make("ecash")
+        before = card.balance
+        taxi.hold(card)
+        taxi.world.wait(lambda: bool(taxi.world.paper.jobs), "the receipt")
+        taxi.world.run(1_000)
+        assert taxi.world.tones == [] and card.balance == before
+        taxi.press("FOR_HIRE", what="For Hire", position="FOR HIRE")
+        assert taxi.unit.log() == ""
+
+
+@pytest.mark.parametrize("moment", ["request", "answer"])
+def test_a_reader_that_dies_while_the_card_debits(
+    garage: Garage, tmp_path: Path, moment: str
+) -> None:
+    """The last record was asked for and the reader chip falls silent. The card is debited or
+    not; the next tap finds out, and the passenger pays once."""
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        fare = ride(taxi)
+        due = "Tap card: {}.{:02d}".format(*divmod(fare, 100))
+        card = catalogue.make("ecash")
+        before = card.balance
+        reads = []
+
+        def dies(command: bytes, _index: int) -> bool:
+            if command[1] == 0xB2:
+                reads.append(command)
+            if len(reads) == 4:
+                taxi.chip.faults.silences = 30
+                taxi.field.tear(lambda *_: False)
+                return moment == "request"
+            return False
+
+        taxi.field.tear(dies, moment)
+        taxi.press("CARD", what="the request for a card", message=due)
+        taxi.hold(card)
+        taxi.world.wait(lambda: len(reads) == 4, "the last record")
+        taxi.world.wait(
+            lambda: taxi.face["message"] not in ("", due), "the unit's word", seconds=60
+        )
+        taxi.chip.faults.silences = 0
+        taxi.field.remove()
+        taxi.world.run(500)
+        if not taxi.face["paid"]:
+            taxi.world.press("CARD")
+            taxi.world.run(200)
+            if taxi.face["message"] != due:
+                taxi.world.press("CARD")
+            taxi.hold(card)
+            taxi.world.wait(lambda: "approved" in taxi.world.tones, "the payment", seconds=60)
+            taxi.field.remove()
+        taxi.world.wait(lambda: bool(taxi.world.paper.jobs), "the receipt")
+        assert before - card.balance == fare
+        taxi.press("FOR_HIRE", what="For Hire", position="FOR HIRE")
+        assert taxi.unit.log() == ""
