@@ -16,7 +16,6 @@ from app.meter import Refused
 from flagfall.journal import schema
 from flagfall.meter.taximeter import FOR_HIRE, STOPPED
 
-
 # While a card is waited for, these keys end the waiting (CARD does no more), others do nothing.
 _ENDS_A_TAP = ("CARD", "CASH", "HIRED", "STOP", "FOR_HIRE")
 
