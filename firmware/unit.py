@@ -69,8 +69,8 @@ class Unit:
         )
         if not journal.last_seq:
             # What was done before there was a journal: the audit trail begins with it.
-            booking.event(schema.PROVISIONED, "%s, k %d" % (c.unit_id, c.settings["k"]))
-            booking.event(schema.KEYS_CHANGED, "%d CA keys" % len(c.capks))
+            text = "%s, k %d, %d CA keys" % (c.unit_id, c.settings["k"], len(c.capks))
+            booking.event(schema.PROVISIONED, text)
         booking.event(schema.STARTED, "epoch %d" % journal.epoch)
         meter.recover()
         if c.next_tariff_blob is not None:

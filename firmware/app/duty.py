@@ -19,6 +19,7 @@ _TORN_FIXED = struct.calcsize(_TORN)
 _AUDITED = (
     schema.TARIFF_CHANGED,
     schema.TIME_SET,
+    schema.KEYS_CHANGED,
     schema.K_CHANGED,
     schema.SETTINGS_CHANGED,
 )

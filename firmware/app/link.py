@@ -152,8 +152,11 @@ class Maintenance:
             elif kind == "capk":
                 self._require_vacant()  # the unit starts anew: not in the middle of a tap
                 self._check_capks(blob)
+                self._under_seal(permit.CAPK, blob)
                 self._configuration.put_capks(blob)
-                self.event(schema.KEYS_CHANGED, "%d CA keys" % len(self._configuration.capks))
+                if self._seal is not None:
+                    text = "%d CA keys" % len(self._configuration.capks)
+                    self._seal.changed(schema.KEYS_CHANGED, text)
                 self.wants_restart = True
             elif kind == "config":
                 self._require_vacant()

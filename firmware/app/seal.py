@@ -1,4 +1,4 @@
-# What the seal protects: k, tariff, settings, and the clock beyond its allowance. Each change
+# What the seal protects: k, tariff, settings, CA keys, the clock beyond its allowance. Each change
 # needs the opened seal switch or a permit of the office, and moves a counter that only grows.
 # MIT licence, (c) 2026 The Flagfall contributors.
 

@@ -1,16 +1,17 @@
 # A permit: the office's signature under one change of what the seal protects.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
-# Changing k, the tariff or (beyond the week's allowance) the clock needs the opened seal switch or
-# a permit (MID Annex IX 14). A permit names the unit, the action, the number that the unit's audit
-# counter will have after it, and the SHA-256 of what is put in force, so that it serves once, for
-# this unit and this content only. Signature: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 8.2) by the
-# fleet's RSA key, whose public half the unit got when it was provisioned.
+# Changing k, tariff, settings, CA keys or (beyond the week's allowance) the clock needs the opened
+# seal switch or a permit (MID Annex IX 14). A permit names the unit, the action, the number that
+# the unit's audit counter will have after it, and the SHA-256 of what is put in force, so that it
+# serves once, for this unit and this content only. Signature: RSASSA-PKCS1-v1_5 with SHA-256 (RFC
+# 8017 8.2) by the fleet's RSA key, whose public half the unit got when it was provisioned.
 
 import hashlib
 
 TARIFF = "tariff"
 CONFIG = "config"
+CAPK = "capk"
 K = "k"
 TIME = "time"
 

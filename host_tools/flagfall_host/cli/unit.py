@@ -194,13 +194,12 @@ def push(
 ) -> None:
     """Give the unit a tariff, CA keys (capk) or its configuration.
 
-    Tariff and configuration are under the unit's seal: this tool signs the permit for the change
-    with the fleet's key, and the unit notes it in its audit trail.
+    All of these are under the unit's seal: this tool signs the permit for the change with the
+    fleet's key, and the unit notes it in its audit trail.
     """
     blob = read_pushed_file(kind, file)
     with _link(port, fleet, baud) as link:
-        if kind is not PushKind.CAPK:
-            push_permit(link, Fleet.open(fleet).private_key, kind.value, blob)
+        push_permit(link, Fleet.open(fleet).private_key, kind.value, blob)
         push_file(link, kind.value, blob)
         assert link.unit is not None  # noqa: S101 - open() has set it
         unit_id = link.unit.unit_id

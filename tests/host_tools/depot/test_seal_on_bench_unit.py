@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flagfall.journal import schema
 from flagfall.link import messages
 from flagfall.link.proof import journal_key
+from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.firmware_build import ROOT
 from flagfall_host.bench.install import UNIT_ID
 from flagfall_host.bench.taxi import Taxi
@@ -92,6 +93,20 @@ def test_no_change_without_the_right_permit(garage: Garage, tmp_path: Path) -> N
         taxi.world.run(200)
         assert info(taxi, garage)["audit"] == number
         assert any(c == schema.TARIFF_CHANGED and "audit" in t for c, t in events(taxi, garage))
+
+
+def test_ca_keys_are_under_the_seal(garage: Garage, tmp_path: Path) -> None:
+    capks = json.dumps([row.hex() for row in catalogue.capk_tlvs()[:2]]).encode()
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        taxi.world.run(200)
+        assert "permit" in pushed(taxi, garage, ("capk", capks))
+        number = info(taxi, garage)["audit"] + 1
+        permit = make_permit(garage.fleet.private_key, UNIT_ID, "capk", number, capks)
+        assert pushed(taxi, garage, ("permit", permit), ("capk", capks)) == ""
+        restarted(taxi)
+        assert info(taxi, garage)["audit"] == number
+        assert (schema.KEYS_CHANGED, f"audit {number}: 2 CA keys") in events(taxi, garage)
 
 
 def test_calibration_by_a_measured_stretch(garage: Garage, tmp_path: Path) -> None:
