@@ -3,13 +3,16 @@
 
 import asyncio
 import termios
+import time
 
 _PIECE = 128  # bytes written at once: a pty takes that much whenever it says it is writable
 _DISCARD_READS = 256
 _CHUNK = 512
+_DRAIN_MS = 30
+_SPEEDS = {115200: termios.B115200, 921600: termios.B921600}
 
 # Places in the list that termios.tcgetattr returns, and in its list of control characters.
-_IFLAG, _OFLAG, _LFLAG, _CC = 0, 1, 3, 6
+_IFLAG, _OFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = 0, 1, 3, 4, 5, 6
 _VTIME, _VMIN = 5, 6  # Linux
 
 
@@ -29,6 +32,8 @@ class SerialPort:
     What has come and was not read waits in the kernel, which bounds it. An unplugged cable (the
     pty's other end is closed) looks like silence; what is written to it is lost and counted.
     """
+
+    bauds = (115200, 921600)
 
     def __init__(self, path):
         self._file = open(path, "r+b", buffering=0)
@@ -67,6 +72,14 @@ class SerialPort:
                 self._stream.out_buf = b""
                 self.lost += len(data) - at
                 return
+
+    def set_baud(self, baud):
+        """Change the line's speed, once what was written has gone."""
+        # A pty does not say when its bytes were fetched; the last answer takes a few ms.
+        time.sleep_ms(_DRAIN_MS)
+        attributes = termios.tcgetattr(self._file.fileno())
+        attributes[_ISPEED] = attributes[_OSPEED] = _SPEEDS[baud]
+        termios.tcsetattr(self._file.fileno(), termios.TCSANOW, attributes)
 
     def discard(self):
         """Drop what is waiting."""

@@ -5,6 +5,7 @@ import asyncio
 import gc
 import json
 from binascii import unhexlify
+from time import ticks_ms
 
 from app import metrology
 from app.configuration import ConfigurationError
@@ -38,6 +39,12 @@ class Maintenance:
         self._screen = screen
         self.model = board.model
         self.version = "%s (%s)" % (VERSION, NOTICE)
+        port = board.cable_port()
+        if hasattr(port, "bauds"):
+            # The speeds of the cable, the one after power-up first; without them it has one.
+            self.bauds = port.bauds
+            self.set_baud = port.set_baud
+            self.ticks_ms = ticks_ms
         self.wants_restart = False  # new settings are in force after a fresh start
         self.restart = asyncio.Event()  # set once nobody talks to the unit any more
 

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import os
 import sys
-import termios
 import time
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/../../firmware/lib/flagfall/link")
@@ -17,22 +16,6 @@ from fake_unit import FakeUnit
 from flagfall.journal import schema
 from flagfall.link.session import Session
 from serial_port import SerialPort
-
-_DRAIN_MS = 30
-
-
-class CablePort(SerialPort):
-    """The bench's port, and its speed."""
-
-    bauds = (115200, 921600)
-    _CODES = {115200: termios.B115200, 921600: termios.B921600}
-
-    def set_baud(self, rate):
-        # A pty does not say when its bytes were fetched; the last answer takes a few ms.
-        time.sleep_ms(_DRAIN_MS)
-        attributes = termios.tcgetattr(self._file.fileno())
-        attributes[4] = attributes[5] = self._CODES[rate]
-        termios.tcsetattr(self._file.fileno(), termios.TCSANOW, attributes)
 
 
 class CableUnit(FakeUnit):
@@ -86,7 +69,7 @@ def append_payments(journal, count):
 
 
 def main(path, records, size, key, kind="events"):
-    port = CablePort(path)
+    port = SerialPort(path)
     sectors = records * (size + 100) // 4096 + 8
     key = None if key == "factory" else bytes.fromhex(key)
     unit = CableUnit(port, unit_key=key, sectors=sectors)
