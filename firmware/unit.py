@@ -18,9 +18,9 @@ from app.seal import Seal
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkStore
 from flagfall.emv.terminal import ECASH, ODA, StoredLimits, Terminal
-from flagfall.hmac_sha256 import hmac_sha256
 from flagfall.journal import schema
 from flagfall.journal.ring import Journal
+from flagfall.link import proof
 from flagfall.meter.tariff import Tariff
 from flagfall.seal import Sealer, parse_public_key
 from micropython import const
@@ -50,7 +50,7 @@ class Unit:
             await self._run_unprovisioned()
             return
         board = self._board
-        journal_key = hmac_sha256(c.unit_key, b"journal")
+        journal_key = proof.journal_key(c.unit_key)
         journal = Journal(board.journal_flash, journal_key)
         checkpoints = Journal(board.trips_flash, journal_key, keep_unacked=False)
         journal.mount(c.first_epoch)
@@ -103,7 +103,7 @@ class Unit:
         board = self._board
         booking = None
         if c.unit_key is not None:
-            journal = Journal(board.journal_flash, hmac_sha256(c.unit_key, b"journal"))
+            journal = Journal(board.journal_flash, proof.journal_key(c.unit_key))
             journal.mount(c.first_epoch)
             booking = Booking(journal, board.utc_s)
         self._screen.say("Connect the office's cable")

@@ -12,8 +12,8 @@ from app.configuration import ConfigurationError
 from flagfall import NOTICE, VERSION, permit
 from flagfall.emv.aid import ParameterError, parse_aid
 from flagfall.emv.capk import CapkError, parse_capk
-from flagfall.hmac_sha256 import hmac_sha256
 from flagfall.journal import schema
+from flagfall.link import proof
 from flagfall.link.session import Refused, Session
 from flagfall.meter.clock_budget import ClockBudget, ClockRefused
 from flagfall.meter.tariff import Tariff, TariffError
@@ -56,7 +56,7 @@ class Maintenance:
     def link_key(self):
         """32 bytes, or None while the unit is as the factory left it."""
         key = self._configuration.unit_key
-        return None if key is None else hmac_sha256(key, b"link")
+        return None if key is None else proof.link_key(key)
 
     @property
     def journal(self):

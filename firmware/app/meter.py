@@ -104,8 +104,9 @@ class Meter:
                 self._activate()
             if now >= self._checkpoint_at:
                 self.checkpoint()
+                # This walks the whole heap: not at every tick.
+                self.heap_peak = max(self.heap_peak, gc.mem_alloc())
             self._screen.refresh()
-            self.heap_peak = max(self.heap_peak, gc.mem_alloc())
 
     def checkpoint(self):
         """Put the trip, totals and shift in flash, so that they survive the next second."""

@@ -9,7 +9,6 @@ from drivers.reader import CardLost, ReaderError, SeveralCards
 from flagfall.clock import civil
 from flagfall.emv import outcome as oc
 from flagfall.emv import recovery, torn
-from flagfall.emv.purchase import card_tag_input
 from flagfall.emv.recent_cards import RecentCards
 from flagfall.emv.tlv import encode
 from flagfall.emv.transaction import Transaction
@@ -26,10 +25,10 @@ _TORN_T2_MS = const(60000)  # a torn payment waits so long for its card (payment
 _CLOCK_FLOOR = const(820454400)  # 2026-01-01: no unit of this release is older
 _TORN_BYTES = const(280)  # of contexts; a checkpoint must hold them in one record
 _FIELD_OFF_MS = const(10)  # EMV Contactless Book D: tRESET is 5.1 to 10 ms
-# A payment that is about to debit: trip, shift, card tag, ATC, last digits, length of the context;
-# then the kernel's context and the sealed card data.
-_INTENT = "<II8sH4sB"
-_INTENT_FIXED = const(23)
+# A payment that is about to debit: trip, shift, card tag, last digits, length of the context; then
+# the kernel's context and the sealed card data.
+_INTENT = "<II8s4sB"
+_INTENT_FIXED = const(21)
 _NO_CARD = b"\0" * 8
 
 
@@ -211,7 +210,6 @@ class Payment:
                 self._duty.trip,
                 self._duty.shift,
                 self._tag(tx),
-                result.atc,
                 (result.last_four or "0000").encode(),
                 len(packed),
             )
@@ -225,25 +223,13 @@ class Payment:
         intent = self._duty.intent
         if not intent:
             return
-        trip, shift, tag, atc, digits, n = struct.unpack(_INTENT, intent[:_INTENT_FIXED])
+        trip, shift, tag, digits, n = struct.unpack(_INTENT, intent[:_INTENT_FIXED])
         packed = intent[_INTENT_FIXED : _INTENT_FIXED + n]
-        context = torn.unpack(packed, self._same_card(tag))
-        seq = self._booking.payment(
-            trip=trip,
-            shift=shift,
-            outcome=schema.TORN,
-            profile=context.profile,
-            amount=context.amount,
-            currency=context.currency,
-            last_digits=digits.decode(),
-            atc=atc,
-            balance_after=schema.UNKNOWN_BALANCE,
-            torn_seq=0,
-            card_tag=tag,
-            reason="power",
-            sealed=intent[_INTENT_FIXED + n :],
+        entry = Torn(0, trip, shift, tag, torn.unpack(packed, self._same_card(tag)))
+        entry.seq = self._book_torn(
+            entry, schema.TORN, "power", digits.decode(), intent[_INTENT_FIXED + n :]
         )
-        self._torn.append(Torn(seq, trip, shift, tag, context))
+        self._torn.append(entry)
         self._remember()
         self._screen.say("A tap was cut off by the power. Hold the same card again: CARD")
 
@@ -315,24 +301,29 @@ class Payment:
 
     def _close_torn(self, entry, kind):
         """A torn payment has not debited, or is given up: say so in the journal."""
+        self._book_torn(entry, kind, "torn")
+        self._torn.remove(entry)
+        self._remember()
+
+    def _book_torn(self, entry, kind, reason, digits="0000", sealed=b""):
+        """A PAYMENT record from what is known of a torn payment; it refers to the record of the
+        tear unless it is that itself. Returns its seq."""
         context = entry.context
-        self._booking.payment(
+        return self._booking.payment(
             trip=entry.trip,
             shift=entry.shift,
             outcome=kind,
             profile=context.profile,
             amount=context.amount,
             currency=context.currency,
-            last_digits="0000",
+            last_digits=digits,
             atc=context.atc,
             balance_after=schema.UNKNOWN_BALANCE,
             torn_seq=entry.seq,
             card_tag=entry.tag,
-            reason="torn",
-            sealed=b"",
+            reason=reason,
+            sealed=sealed,
         )
-        self._torn.remove(entry)
-        self._remember()
 
     def _torn_fit(self):
         size = sum(len(t.context.pack()) for t in self._torn)
@@ -355,7 +346,7 @@ class Payment:
         return hmac_sha256(self._journal_key, text)[:8] if text else _NO_CARD
 
     def _tag_of(self, pan, psn):
-        return hmac_sha256(self._journal_key, card_tag_input(pan, psn))[:8]
+        return schema.card_tag(self._journal_key, pan, psn)
 
     def _same_card(self, tag):
         return lambda pan, psn: self._tag_of(pan, psn) == tag

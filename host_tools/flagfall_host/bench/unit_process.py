@@ -97,10 +97,6 @@ class UnitProcess:
             self._process = None
         self.world.power_gone()
 
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
     def log(self) -> str:
         """What the unit printed: errors, if any."""
         path = self.folder / "unit.log"

@@ -49,17 +49,6 @@ class Wheel:
     def units(self) -> int:
         return self._units + self._along(self._stretch_ms)
 
-    @property
-    def distance_mm(self) -> int:
-        return self.units * 1_000_000 // _UNITS_PER_KM
-
-    @property
-    def speed(self) -> int:
-        """0.1 km/h, rounded down."""
-        second, ms = divmod(self._stretch_ms, 1_000)
-        a, b = self._pair(second)
-        return (a * 1_000 + (b - a) * ms) // 1_000
-
     def _pair(self, second: int) -> tuple[int, int]:
         last = len(self._speeds) - 1
         return self._speeds[min(second, last)], self._speeds[min(second + 1, last)]

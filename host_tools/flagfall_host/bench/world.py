@@ -44,7 +44,6 @@ class World:
         self.paper = Paper(folder / "receipts")
         self.paper_ready = True
         self.face: dict[str, Any] = {}
-        self.faces_seen = 0
         self.tones: list[str] = []
         self.cut_reached: str | None = None
         self.on_face: Callable[[dict[str, Any]], None] | None = None
@@ -91,7 +90,6 @@ class World:
                 self._acknowledged = int(rest)
             elif kind == "F":
                 self.face = json.loads(rest)
-                self.faces_seen += 1
                 if self.on_face:
                     done = lambda face=self.face: self.on_face(face)  # type: ignore[misc]  # noqa: E731
             elif kind == "B":

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from flagfall import clock
-from flagfall.hmac_sha256 import hmac_sha256
 from flagfall.journal import schema
 from flagfall.journal.record import Damage, Record
+from flagfall.link import proof
 from rich.console import Console
 from rich.table import Table
 
@@ -37,7 +37,7 @@ def _journal_key(fleet: Path | None, unit: str | None) -> bytes | None:
         return None
     if fleet is None:
         raise ImageError("--unit needs the fleet's keys: give --fleet DIR too")
-    return hmac_sha256(Fleet.open(fleet).unit_key(unit), b"journal")
+    return proof.journal_key(Fleet.open(fleet).unit_key(unit))
 
 
 def _summary(image: JournalImage, checked: bool) -> dict[str, Any]:

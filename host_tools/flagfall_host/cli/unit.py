@@ -57,9 +57,8 @@ class NoPort(LinkError):
 
 
 @contextlib.contextmanager
-def _link(port: str, fleet: Path, baud: int) -> Iterator[Link]:
+def _link(port: str, keys: Fleet, baud: int) -> Iterator[Link]:
     """An opened link to the unit on `port`."""
-    keys = Fleet.open(fleet)
     with Link(SerialWire(port, baud), keys.unit_key) as link:
         find_unit(link)
         link.open()
@@ -198,8 +197,9 @@ def push(
     fleet's key, and the unit notes it in its audit trail.
     """
     blob = read_pushed_file(kind, file)
-    with _link(port, fleet, baud) as link:
-        push_permit(link, Fleet.open(fleet).private_key, kind.value, blob)
+    keys = Fleet.open(fleet)
+    with _link(port, keys, baud) as link:
+        push_permit(link, keys.private_key, kind.value, blob)
         push_file(link, kind.value, blob)
         assert link.unit is not None  # noqa: S101 - open() has set it
         unit_id = link.unit.unit_id
@@ -226,11 +226,12 @@ def set_time(
 
     The unit allows 2 minutes a week, and nothing during a trip; more needs a permit.
     """
-    with _link(port, fleet, baud) as link:
+    keys = Fleet.open(fleet)
+    with _link(port, keys, baud) as link:
         now = clock.from_unix(time.time() if at is None else at)
         if under_seal:
             content = now.to_bytes(4, "little")
-            push_permit(link, Fleet.open(fleet).private_key, permit.TIME, content)
+            push_permit(link, keys.private_key, permit.TIME, content)
         was = link.ask(messages.TIME, messages.pack_u32(now)).get("was")
         assert link.unit is not None  # noqa: S101 - open() has set it
         fields: dict[str, Any] = {"unit": link.unit.unit_id, "time": clock.iso8601(now)}
@@ -255,7 +256,8 @@ def calibrate(
 
     The unit must be For Hire. It counts; you say where the stretch begins and ends.
     """
-    with _link(port, fleet, baud) as link:
+    keys = Fleet.open(fleet)
+    with _link(port, keys, baud) as link:
         input("Stop at the start of the stretch, then press Enter. ")
         begin = link.ask(messages.INFO)
         input("Drive the stretch, stop at its end, then press Enter. ")
@@ -273,7 +275,7 @@ def calibrate(
         changed = yes or typer.confirm(f"Put k {k} in force?", err=True)
         if changed:
             content = str(k).encode()
-            push_permit(link, Fleet.open(fleet).private_key, permit.K, content)
+            push_permit(link, keys.private_key, permit.K, content)
             push_file(link, "k", content)
     fields = {"pulses": pulses, "stretch_m": stretch_m, "was": old, "k": k, "in_force": changed}
     _print(fields, as_json)
