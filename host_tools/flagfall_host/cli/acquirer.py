@@ -15,58 +15,13 @@ from flagfall_host.acquirer.codec import decode as decode_frame
 from flagfall_host.acquirer.codec import masked
 from flagfall_host.acquirer.errors import AcquirerError, FrameError
 from flagfall_host.acquirer.faults import MENU, Faults, read_plan
-from flagfall_host.acquirer.message import Terminal
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.simulator import run as run_simulator
 from flagfall_host.acquirer.working_keys import TEST_MASTER_KEY, load_master_key
-from flagfall_host.depot.fleet import Fleet
-from flagfall_host.ledger import Ledger
+from flagfall_host.cli.acquirer_options import PROFILE, MasterKey, ProfileName, asks_acquirer
+from flagfall_host.cli.options import Json
 
 app = typer.Typer(help="Settle with the acquirer (ISO 8583).", no_args_is_help=True)
-
-Host = Annotated[str, typer.Option(help="The acquirer's HOST:PORT.", envvar="FLAGFALL_ACQUIRER")]
-TerminalId = Annotated[
-    str, typer.Option("--terminal", help="Terminal id, 8 characters.", envvar="FLAGFALL_TERMINAL")
-]
-MerchantId = Annotated[
-    str, typer.Option("--merchant", help="Merchant id, 15 characters.", envvar="FLAGFALL_MERCHANT")
-]
-Where = Annotated[
-    str, typer.Option("--ledger", help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")
-]
-FleetDir = Annotated[
-    Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
-]
-ProfileName = Annotated[str, typer.Option("--profile", help="A profile's name or TOML file.")]
-MasterKey = Annotated[
-    Path, typer.Option("--tmk", help="TOML file with the terminal master key (tmk, hex).")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-_LEDGER, _FLEET = "ledger.sqlite", Path("fleet")
-
-
-def _terminal(terminal: str, merchant: str) -> Terminal:
-    try:
-        return Terminal(terminal, merchant)
-    except ValueError as e:
-        raise AcquirerError(f"--terminal {terminal} --merchant {merchant}: {e}") from e
-
-
-def _acquirer(
-    book: Ledger, host: str, terminal: Terminal, fleet: Path, profile: str, tmk: Path
-) -> Acquirer:
-    name, _, port = host.rpartition(":")
-    if not name or not port.isdigit():
-        raise AcquirerError(f"--host {host}: HOST:PORT is needed, such as 127.0.0.1:5000")
-    return Acquirer(
-        book,
-        Fleet.open(fleet).private_key,
-        terminal,
-        name,
-        int(port),
-        profile=Profile.load(profile),
-        master_key=load_master_key(tmk),
-    )
 
 
 def _say(as_json: bool, fields: dict[str, Any], text: str) -> None:
@@ -74,35 +29,21 @@ def _say(as_json: bool, fields: dict[str, Any], text: str) -> None:
 
 
 @app.command("sign-in")
+@asks_acquirer
 def sign_in(
-    host: Host,
-    terminal: TerminalId,
-    merchant: MerchantId,
-    ledger: Where = _LEDGER,
-    fleet: FleetDir = _FLEET,
-    profile: ProfileName = "unionpay",
-    tmk: MasterKey = TEST_MASTER_KEY,
+    acquirer: Acquirer,
+    terminal: str,
     as_json: Json = False,
 ) -> None:
     """Fetch working keys and the batch number (0800)."""
-    who = _terminal(terminal, merchant)
-    with (
-        Ledger.open(ledger) as book,
-        _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
-    ):
-        batch = acquirer.sign_in()
+    batch = acquirer.sign_in()
     _say(as_json, {"terminal": terminal, "batch": batch}, f"{terminal}: signed in, batch {batch}")
 
 
 @app.command()
+@asks_acquirer
 def upload(
-    host: Host,
-    terminal: TerminalId,
-    merchant: MerchantId,
-    ledger: Where = _LEDGER,
-    fleet: FleetDir = _FLEET,
-    profile: ProfileName = "unionpay",
-    tmk: MasterKey = TEST_MASTER_KEY,
+    acquirer: Acquirer,
     unit: Annotated[
         list[str] | None, typer.Option(help="Only this unit's taps; may be repeated.")
     ] = None,
@@ -112,12 +53,7 @@ def upload(
 
     Exit 1 if the acquirer refused one, or one could not be opened.
     """
-    who = _terminal(terminal, merchant)
-    with (
-        Ledger.open(ledger) as book,
-        _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
-        Progress(transient=True, disable=as_json) as bar,
-    ):
+    with Progress(transient=True, disable=as_json) as bar:
         task = bar.add_task("upload", total=None)
         result = acquirer.upload(
             lambda done, of: bar.update(task, completed=done, total=of), unit or None
@@ -144,23 +80,13 @@ def upload(
 
 
 @app.command()
+@asks_acquirer
 def settle(
-    host: Host,
-    terminal: TerminalId,
-    merchant: MerchantId,
-    ledger: Where = _LEDGER,
-    fleet: FleetDir = _FLEET,
-    profile: ProfileName = "unionpay",
-    tmk: MasterKey = TEST_MASTER_KEY,
+    acquirer: Acquirer,
     as_json: Json = False,
 ) -> None:
     """Close every open batch: compare totals with the acquirer (0500), tell all if they differ."""
-    who = _terminal(terminal, merchant)
-    with (
-        Ledger.open(ledger) as book,
-        _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
-    ):
-        batches = acquirer.settle_all()
+    batches = acquirer.settle_all()
     if as_json:
         typer.echo(json.dumps([{**_shown(b), "balanced": b.balanced} for b in batches]))
         return
@@ -176,29 +102,20 @@ def _shown(batch: Settled) -> dict[str, Any]:
 
 
 @app.command()
+@asks_acquirer
 def echo(
-    host: Host,
-    terminal: TerminalId,
-    merchant: MerchantId,
-    ledger: Where = _LEDGER,
-    fleet: FleetDir = _FLEET,
-    profile: ProfileName = "unionpay",
-    tmk: MasterKey = TEST_MASTER_KEY,
+    acquirer: Acquirer,
+    host: str,
 ) -> None:
     """Ask whether the host is there (0820)."""
-    who = _terminal(terminal, merchant)
-    with (
-        Ledger.open(ledger) as book,
-        _acquirer(book, host, who, fleet, profile, tmk) as acquirer,
-    ):
-        acquirer.echo()
+    acquirer.echo()
     typer.echo(f"{host} is there")
 
 
 @app.command()
 def decode(
     frame: Annotated[str, typer.Argument(help="A frame in hex.")],
-    profile: ProfileName = "unionpay",
+    profile: ProfileName = PROFILE,
     length: Annotated[bool, typer.Option(help="The frame begins with its length.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -225,7 +142,7 @@ def simulate(
         Path, typer.Option(help="JSON file with the issuer's test key, test_imk_ac in hex.")
     ],
     port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.")] = 0,
-    profile: ProfileName = "unionpay",
+    profile: ProfileName = PROFILE,
     fault: Annotated[
         list[str] | None,
         typer.Option(help=f"NAME[@MTI]=COUNT: the next messages meet it. {', '.join(MENU)}."),

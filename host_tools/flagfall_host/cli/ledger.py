@@ -13,19 +13,15 @@ from flagfall.receipt import money as shown
 from rich.console import Console
 from rich.table import Table
 
+from flagfall_host.cli.options import LEDGER, Json, LedgerPlace
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.ledger import Ledger, LedgerError, money
 from flagfall_host.ledger.listing import LISTS
 
 app = typer.Typer(help="Look into the ledger.", no_args_is_help=True)
 
-Where = Annotated[
-    str, typer.Option("--ledger", help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Unit = Annotated[str | None, typer.Option(help="One unit only.")]
 What = Annotated[str, typer.Argument(help=f"One of {', '.join(LISTS)}.")]
-_DEFAULT = "ledger.sqlite"
 # What of a list is shown on a screen, as far as it has so much; JSON and CSV hold every column.
 _COLUMNS = {
     "trips": "unit_id seq start_time trip shift distance_mm fare supplements paid",
@@ -68,7 +64,7 @@ def _known(what: str) -> str:
 
 
 @app.command()
-def status(ledger: Where = _DEFAULT, unit: Unit = None, as_json: Json = False) -> None:
+def status(ledger: LedgerPlace = LEDGER, unit: Unit = None, as_json: Json = False) -> None:
     """What it all adds up to: trips, fares, card money by the state it is in."""
     with _open(ledger) as book:
         result = book.summary(unit)
@@ -101,7 +97,7 @@ def status(ledger: Where = _DEFAULT, unit: Unit = None, as_json: Json = False) -
 @app.command("list")
 def list_rows(
     what: What = "payments",
-    ledger: Where = _DEFAULT,
+    ledger: LedgerPlace = LEDGER,
     unit: Unit = None,
     limit: Annotated[int, typer.Option(help="At most so many rows; 0: all.", min=0)] = _LIMIT,
     as_json: Json = False,
@@ -144,7 +140,7 @@ def _console() -> Console:
 def show(
     unit: Annotated[str, typer.Argument(help="The unit's id.")],
     seq: Annotated[int, typer.Argument(help="The record's number.")],
-    ledger: Where = _DEFAULT,
+    ledger: LedgerPlace = LEDGER,
     as_json: Json = False,
 ) -> None:
     """One record: what it says, and what became of its money."""
@@ -179,7 +175,7 @@ def _print(fields: dict[str, Any], indent: str) -> None:
 def export(
     what: What,
     file: Annotated[Path, typer.Argument(help="A CSV file to make; - for stdout.")],
-    ledger: Where = _DEFAULT,
+    ledger: LedgerPlace = LEDGER,
     unit: Unit = None,
 ) -> None:
     """All rows of one kind as CSV (UTF-8, a header line, amounts in minor units)."""
@@ -208,7 +204,7 @@ def _write(file: Any, rows: Any) -> int:
 
 @app.command()
 def check(
-    ledger: Where = _DEFAULT,
+    ledger: LedgerPlace = LEDGER,
     unit: Unit = None,
     fleet: Annotated[
         Path | None,

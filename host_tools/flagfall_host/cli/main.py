@@ -3,11 +3,13 @@
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from flagfall import NOTICE, VERSION
 
+from flagfall_host.cli.defaults import use_settings
 from flagfall_host.errors import FlagfallError
 
 _INTERRUPTED = 130
@@ -28,6 +30,7 @@ _GROUPS = {
     "journal": ("journal", "app"),
     "tariff": ("tariff", "app"),
     "emv": ("emv", "app"),
+    "config": ("config", "app"),
 }
 _COMMANDS = {
     "demo": ("demo", "demo"),
@@ -49,15 +52,30 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="The configuration file; see `flagfall config show --help`."),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say what this is.")
     ] = False,
 ) -> None:
     """Flagfall: an open taximeter and in-vehicle POS (uncertified reference design)."""
+    use_settings(context, config)
 
 
 def _load(module: str, attribute: str) -> Any:
     return getattr(import_module(f"flagfall_host.cli.{module}"), attribute)
+
+
+def _wanted(words: list[str]) -> str | None:
+    """The command among `words`: the first that is neither an option nor --config's file."""
+    if words[:1] == ["--config"]:
+        words = words[2:]
+    elif words and words[0].startswith("--config="):
+        words = words[1:]
+    return words[0] if words else None
 
 
 def _assemble(wanted: str | None) -> None:
@@ -81,7 +99,7 @@ def _assemble(wanted: str | None) -> None:
 
 def main() -> None:
     """Run a command; every error that a user may see is one line on stderr."""
-    _assemble(sys.argv[1] if len(sys.argv) > 1 else None)
+    _assemble(_wanted(sys.argv[1:]))
     try:
         app()
     except FlagfallError as e:

@@ -14,6 +14,7 @@ from flagfall.link import messages
 from flagfall.meter import calibration
 from serial.tools import list_ports
 
+from flagfall_host.cli.options import FLEET, LEDGER, Baud, Fast, FleetDir, Json, LedgerPlace, Port
 from flagfall_host.cli.pull_progress import PullDisplay
 from flagfall_host.depot import permit
 from flagfall_host.depot.fleet import Fleet, FleetError
@@ -35,21 +36,6 @@ class CalibrationFailed(FlagfallError):
 
 
 app = typer.Typer(help="Talk to a unit over its cable.", no_args_is_help=True)
-
-Port = Annotated[
-    str, typer.Option(help="The serial port, such as /dev/ttyUSB0.", envvar="FLAGFALL_PORT")
-]
-FleetDir = Annotated[
-    Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
-]
-LedgerPlace = Annotated[
-    str, typer.Option("--ledger", help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")
-]
-Baud = Annotated[int, typer.Option(help="The speed of the unit's cable port.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-
-_FLEET = Path("fleet")
-_LEDGER = "ledger.sqlite"
 
 
 class NoPort(LinkError):
@@ -89,13 +75,13 @@ def ports(as_json: Json = False) -> None:
 
 @app.command()
 def info(
-    port: Port, fleet: FleetDir = _FLEET, baud: Baud = BASE_BAUD, as_json: Json = False
+    port: Port, fleet: FleetDir = FLEET, baud: Baud = BASE_BAUD, as_json: Json = False
 ) -> None:
     """Say what the unit is and how it is. Without its key: model, version and id only."""
     try:
         keys: Fleet | None = Fleet.open(fleet)
     except FleetError:
-        if fleet != _FLEET:
+        if fleet != FLEET:
             raise
         keys = None  # nobody named a folder: say what anyone may know
     with Link(SerialWire(port, baud), keys.unit_key if keys else lambda _: None) as link:
@@ -118,12 +104,10 @@ def pull(
         typer.Option(help="The serial port; several units: repeat it.", envvar="FLAGFALL_PORT"),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Pull at all serial ports.")] = False,
-    fleet: FleetDir = _FLEET,
-    ledger: LedgerPlace = _LEDGER,
+    fleet: FleetDir = FLEET,
+    ledger: LedgerPlace = LEDGER,
     baud: Baud = BASE_BAUD,
-    fast: Annotated[
-        int, typer.Option(help="The speed to go up to; 0 stays at --baud.")
-    ] = FAST_BAUD,
+    fast: Fast = FAST_BAUD,
     accept_damaged: Annotated[
         bool,
         typer.Option(
@@ -187,7 +171,7 @@ def push(
     kind: Annotated[PushKind, typer.Argument(help="What the file is.")],
     file: Annotated[str, typer.Argument(help="The file; for a tariff its name will do.")],
     port: Port,
-    fleet: FleetDir = _FLEET,
+    fleet: FleetDir = FLEET,
     baud: Baud = BASE_BAUD,
     as_json: Json = False,
 ) -> None:
@@ -209,7 +193,7 @@ def push(
 @app.command(name="time")
 def set_time(
     port: Port,
-    fleet: FleetDir = _FLEET,
+    fleet: FleetDir = FLEET,
     baud: Baud = BASE_BAUD,
     at: Annotated[
         int | None, typer.Option(help="UTC seconds since 1970 instead of this machine's clock.")
@@ -247,7 +231,7 @@ def calibrate(
     aim_percent: Annotated[
         float, typer.Option(help="The reading error to aim at; JJG 517 allows -4 to +1.")
     ] = calibration.DEFAULT_AIM_PPM / 10_000,
-    fleet: FleetDir = _FLEET,
+    fleet: FleetDir = FLEET,
     baud: Baud = BASE_BAUD,
     yes: Annotated[bool, typer.Option("--yes", help="Put the new k in force unasked.")] = False,
     as_json: Json = False,
@@ -292,8 +276,8 @@ def provision(
         int | None,
         typer.Option(help="Its first epoch.", show_default="above all that the ledger has"),
     ] = None,
-    fleet: FleetDir = _FLEET,
-    ledger: LedgerPlace = _LEDGER,
+    fleet: FleetDir = FLEET,
+    ledger: LedgerPlace = LEDGER,
     baud: Baud = BASE_BAUD,
     as_json: Json = False,
 ) -> None:
