@@ -289,7 +289,7 @@ class Payment:
             atc=result.atc,
             balance_after=schema.UNKNOWN_BALANCE if balance is None else balance,
             torn_seq=resolved.seq if resolved else 0,
-            card_tag=self._tag(tx),
+            card_tag=resolved.tag if resolved else self._tag(tx),
             reason=result.record_reason(),
             sealed=self._sealed(result),
         )

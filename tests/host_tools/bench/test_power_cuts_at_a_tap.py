@@ -31,6 +31,12 @@ def approved(taxi: Taxi, garage: Garage) -> list[dict]:
     return [p for p in payments if p["outcome"] in (schema.APPROVED, schema.TORN_DEBITED)]
 
 
+def card_tag(garage: Garage) -> bytes:
+    """What the office knows the card by, whichever tap of it was booked."""
+    person = catalogue.persons("ecash")[0]
+    return schema.card_tag(journal_key(garage.fleet.unit_key(UNIT_ID)), person.pan, person.psn)
+
+
 @pytest.mark.parametrize("flash", ["journal", "trips"])
 @pytest.mark.parametrize("operations", OPERATIONS)
 def test_the_power_goes_at_a_flash_operation(
@@ -83,4 +89,5 @@ def cut_and_pay_again(garage: Garage, taxi: Taxi, flash: str, operations: int, m
     assert before - card.balance == due, where
     payments = approved(taxi, garage)
     assert [p["amount"] for p in payments] == [due], where
+    assert payments[0]["card_tag"] == card_tag(garage), where
     assert "Traceback" not in taxi.unit.log(), where

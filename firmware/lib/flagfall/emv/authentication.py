@@ -57,7 +57,10 @@ class Authentication:
                 (0x92 in data and 0x9F32 in data) or data[0x90][:1] == b"\x12"
             )
         if self.icc is None:
-            return static_done and all(tag in data for tag in (0x9F46, 0x9F47, 0x9F48, 0x9F4A))
+            needed = (0x9F46, 0x9F4A)
+            if self._capk.algorithm != SM2:
+                needed += (0x9F47, 0x9F48)
+            return static_done and all(tag in data for tag in needed)
         return self.dynamic is None and 0x9F4B in data
 
     def advance(self, stage, pan, static_done):
@@ -80,7 +83,11 @@ class Authentication:
         return False
 
     def _attempt(self, piece, stage, pan, needed, optional):
-        """Run `piece`. A failure counts only if nothing that is yet to come could mend it."""
+        """Run `piece`. A failure counts only if nothing that is yet to come could mend it.
+
+        At the gate nothing may: a certificate comes whole before the last record or whole with
+        it, so that one that lacks its remainder or exponent is refused before the debit.
+        """
         data = self._data
         for tag in needed:
             if tag not in data:
@@ -90,11 +97,8 @@ class Authentication:
         try:
             piece(pan)
         except OdaError as e:
-            complete = e.reason not in ("issuer-cert", "card-cert")
-            if self._capk is not None and self._capk.algorithm == SM2:
-                optional = [tag for tag in optional if tag == 0x9F4A]  # no remainders
-            complete = complete or all(tag in data for tag in optional)
-            if stage == self.FINAL or complete:
+            complete = stage != self.EARLY or e.reason not in ("issuer-cert", "card-cert")
+            if complete or all(tag in data for tag in optional):
                 raise
             return False
         return True

@@ -117,6 +117,17 @@ def test_stops_before_the_debit():
     stops(oc.OTHER_INTERFACE, "card-cert", ctq=b"\x10\x00", replace={"9F46": bytes(72)})
 
 
+def test_a_certificate_that_is_not_whole_stops_before_the_debit():
+    """Its remainder or exponent might come with the last record, but that one debits."""
+    for tag in ("92", "9F32"):
+        stops(oc.DECLINED, "issuer-cert", replace={tag: None})
+    for tag in ("9F47", "9F48"):
+        stops(oc.DECLINED, "card-cert", replace={tag: None})
+    layout = sc.Card().layout
+    layout[0] = tuple(tag for tag in layout[0] if tag != "92")
+    stops(oc.DECLINED, "issuer-cert", layout=layout[:-1] + [("9F74", "92")])
+
+
 def test_static_tag_list_must_be_82_even_if_signed_so():
     stops(oc.DECLINED, "card-cert", personalised={"9F4A": b"\x83"})
 
