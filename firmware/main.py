@@ -10,6 +10,7 @@ from micropython import const
 from unit import Unit
 
 _RESTART_MS = const(500)
+_READER_BAUD = const(921600)  # a tap is 80 ms shorter than at the 115200 of power-up
 _LONGEST_RESTART_MS = const(60000)  # a defect that comes back at once does not wear the flash
 
 
@@ -18,7 +19,7 @@ def make_reader(port):
     from drivers.pn532 import PN532
     from drivers.pn532_hsu import HSU
 
-    return PN532(HSU(port))
+    return PN532(HSU(port, _READER_BAUD))
 
 
 async def main():

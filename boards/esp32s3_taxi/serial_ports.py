@@ -29,6 +29,14 @@ class UartPort:
     def __init__(self, block, tx, rx, baud):
         self._uart = UART(block, baud, tx=tx, rx=rx, rxbuf=_RX_BUFFER, txbuf=_TX_BUFFER)
         self._stream = asyncio.StreamReader(self._uart)
+        self._pace(baud)
+
+    def set_baud(self, baud):
+        """Change the line's speed, once what was written has gone (UART.init waits for that)."""
+        self._uart.init(baudrate=baud)
+        self._pace(baud)
+
+    def _pace(self, baud):
         self._piece_ms = _PIECE * 10 * 1000 // baud + 1  # 8N1: 10 bits a byte
 
     async def read(self, n, timeout_ms):

@@ -2,7 +2,7 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # UM = UM0701-02, PN532 user manual. The bus below (pn532_hsu, pn532_i2c, pn532_spi) offers
-# wake(), write(frame), read(n, timeout_ms), discard() and gap_ms.
+# wake(attempt), write(frame), read(n, timeout_ms), discard(), gap_ms and speed_code.
 
 import time
 
@@ -95,18 +95,17 @@ class PN532:
 
     async def open(self):
         """Wake and configure the chip. Raises ReaderTimeout, ReaderProtocolError."""
-        for left in range(_TRIES - 1, -1, -1):
+        for attempt in range(_TRIES):
             try:
-                await self._start()
+                await self._start(attempt)
                 return
-            except ReaderTimeout:
-                if not left:
+            except (ReaderTimeout, ReaderProtocolError):
+                if attempt == _TRIES - 1:
                     raise
-                self._bus.other_speed()
 
-    async def _start(self):
+    async def _start(self, attempt):
         self._target = 0
-        await self._bus.wake()
+        await self._bus.wake(attempt)
         # Normal mode; the IRQ line is driven, though HSU does not need it.
         await self._command(bytes((_SAM_CONFIGURATION, 0x01, 0x14, 0x01)), _COMMAND_MS)
         if self._bus.speed_code is not None:

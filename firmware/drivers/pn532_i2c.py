@@ -36,9 +36,6 @@ class I2CBus:
     gap_ms = 10  # a frame comes in one piece or not at all
     speed_code = None  # the host's clock is the bus's
 
-    def other_speed(self):
-        """There is none."""
-
     def __init__(self, i2c, ticks_ms=None, sleep_ms=None):
         self._i2c = i2c
         self._ticks_ms = ticks_ms or getattr(time, "ticks_ms", _default_ticks_ms)
@@ -46,7 +43,7 @@ class I2CBus:
         self._status = bytearray(1)
         self._in = bytearray(_LONGEST + 1)
 
-    async def wake(self):
+    async def wake(self, attempt=0):
         """Address the chip until it acknowledges. Says nothing about success."""
         for _ in range(_WAKE_TRIES):
             try:

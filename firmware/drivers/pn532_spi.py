@@ -42,9 +42,6 @@ class SPIBus:
     gap_ms = 10  # a frame comes in one piece or not at all
     speed_code = None  # the host's clock is the bus's
 
-    def other_speed(self):
-        """There is none."""
-
     def __init__(self, spi, cs, ticks_ms=None, sleep_ms=None):
         self._spi = spi
         self._cs = cs
@@ -54,7 +51,7 @@ class SPIBus:
         self._in = bytearray(_LONGEST + 1)
         cs(1)
 
-    async def wake(self):
+    async def wake(self, attempt=0):
         """Select the chip for long enough that it wakes. Says nothing about success."""
         self._cs(0)
         await self._sleep_ms(_WAKE_MS)

@@ -281,6 +281,9 @@ def test_reader_port():
         data = bytes(range(256)) * 2
         await port.write(data)
         assert bytes(uart.sent) == data
+        port.set_baud(921600)
+        assert uart.baudrate == 921600
+        port.set_baud(115200)
 
     run(talk())
 

@@ -2,6 +2,7 @@
 
 import os
 import select
+import termios
 import threading
 import tty
 from types import TracebackType
@@ -9,6 +10,10 @@ from typing import Protocol
 
 _IDLE_S = 0.02  # how often a chip may speak by itself
 _READ = 4096
+_OSPEED = 5  # place in the list that termios.tcgetattr returns
+# The speeds that a client sets; a pseudo-terminal that nobody has set up matches any.
+_BAUDS = {getattr(termios, f"B{baud}"): baud for baud in (115200, 230400, 460800, 921600)}
+_NOISE = b"\xf0"
 
 
 class Chip(Protocol):
@@ -67,11 +72,18 @@ class PtyPort:
                 if self._stop_read in ready:
                     return
                 if self._master in ready:
-                    self._send(self._chip.feed(os.read(self._master, _READ)))
+                    self._send(self._chip.feed(self._heard(os.read(self._master, _READ))))
                 else:
                     self._send(self._chip.idle())
         except Exception as error:
             self._error = error
+
+    def _heard(self, data: bytes) -> bytes:
+        """A chip that runs at another speed than the line hears noise."""
+        speed = termios.tcgetattr(self._slave)[_OSPEED]
+        baud = _BAUDS.get(speed)
+        wanted = getattr(self._chip, "baud", None)
+        return data if None in (baud, wanted) or baud == wanted else _NOISE * len(data)
 
     def _send(self, data: bytes) -> None:
         while data:

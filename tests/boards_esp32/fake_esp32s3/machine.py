@@ -74,6 +74,9 @@ class UART(io.IOBase):
         self.coming = bytearray()
         self.on_write = None  # called with each piece that was sent
 
+    def init(self, *, baudrate):
+        self.baudrate = baudrate
+
     def read(self, n):
         if not self.coming:
             return None

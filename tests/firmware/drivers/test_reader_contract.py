@@ -222,19 +222,66 @@ class PacedWire(Wire):
             self._waiting += self.chip.feed(b"\xf0" * len(data))
 
 
+def opened(chip, wire=PacedWire):
+    line = wire(chip)
+    reader = PN532(HSU(line, 921600), ticks_ms=line.ticks_ms)
+    asyncio.run(reader.open())
+    assert asyncio.run(reader.activate(0)) is None
+    return reader, line
+
+
 def test_a_faster_line_is_found_again_after_either_end_restarts():
-    field = Field()
-    chip = PN532Chip(field)
-
-    def opened():
-        wire = PacedWire(chip)
-        reader = PN532(HSU(wire, 921600), ticks_ms=wire.ticks_ms)
-        asyncio.run(reader.open())
-        assert (wire.baud, chip.baud) == (921600, 921600)
-        return reader
-
-    reader = opened()
-    reader = opened()  # the unit restarted, the chip did not
+    chip = PN532Chip(Field())
+    _, line = opened(chip)
+    assert (line.baud, chip.baud) == (921600, 921600)
+    reader, line = opened(chip)  # the unit restarted, the chip did not
+    assert (line.baud, chip.baud) == (921600, 921600)
+    start = line.now_ms
+    asyncio.run(reader.open())  # opened again after a fault: neither restarted
+    assert (line.baud, chip.baud) == (921600, 921600)
+    assert line.now_ms - start < 50
     chip.power_cycle()
     asyncio.run(reader.open())
-    assert chip.baud == 921600
+    assert (line.baud, chip.baud) == (921600, 921600)
+
+
+class PoorWire(PacedWire):
+    """A cable that bears the power-up speed only; `deaf` also swallows what the unit sends."""
+
+    deaf = False
+
+    async def write(self, data):
+        fast = self.baud == self.chip.baud == 921600
+        if fast and self.deaf:
+            return
+        await super().write(data)
+        if fast:
+            self._waiting = bytearray(b ^ 0x55 for b in self._waiting)
+
+
+def test_a_line_that_does_not_bear_the_speed_goes_on_at_the_other():
+    chip = PN532Chip(Field())
+    reader, line = opened(chip, PoorWire)
+    assert (line.baud, chip.baud, reader._bus.baud) == (115200, 115200, 115200)
+    asyncio.run(reader.open())
+    assert (line.baud, chip.baud) == (115200, 115200)
+
+
+def test_a_chip_out_of_reach_at_its_speed_is_a_typed_error():
+    chip = PN532Chip(Field())
+    line = PoorWire(chip)
+    line.deaf = True
+    reader = PN532(HSU(line, 921600), ticks_ms=line.ticks_ms)
+    with pytest.raises(ReaderTimeout):
+        asyncio.run(reader.open())
+    chip.power_cycle()
+    line.deaf = False
+    asyncio.run(reader.open())
+    assert (line.baud, chip.baud) == (115200, 115200)
+
+
+def test_a_port_of_one_speed_stays_at_it():
+    wire = Wire(PN532Chip(Field()))
+    reader = PN532(HSU(wire, 921600), ticks_ms=wire.ticks_ms)
+    asyncio.run(reader.open())
+    assert (wire.chip.baud, reader._bus.baud) == (115200, 115200)
