@@ -11,6 +11,7 @@ from app.housekeeping import Housekeeping
 from app.keys import Keys
 from app.link import Cable, Maintenance
 from app.meter import Meter
+from app.meter_port import MeterPort
 from app.payment import Payment
 from app.receipts import Receipts
 from app.screen import Screen
@@ -90,6 +91,8 @@ class Unit:
             house.run(),
             Cable(board.cable_port(), maintenance, board.random).run(),
         ]
+        if "isu_vendor" in c.settings:
+            tasks.append(MeterPort(board, board.isu_port(), c, meter, duty, booking).run())
         if duty.receipt_due:
             self._screen.say("Trip %d was paid: printing its receipt" % duty.trip)
             tasks.append(receipts.due())

@@ -2,7 +2,7 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # FLAGFALL_BENCH names a JSON file written by the bench:
-#   world   path of the world's UNIX socket       cable, reader   paths of the pty's
+#   world   path of the world's UNIX socket       cable, reader, isu   paths of the pty's
 #   journal, trips   flash files                  files           folder of the small files
 #   seal_open   whether the seal switch is open
 #   seed    hex or null                           power_ons       how often power came before
@@ -79,6 +79,10 @@ class Board:
 
     def cable_port(self):
         return self._port("cable")
+
+    def isu_port(self):
+        """The line to a certified ISU (JT/T 905)."""
+        return self._port("isu")
 
     def _port(self, name):
         if name not in self._ports:

@@ -24,6 +24,7 @@ _TICK_MS = const(50)  # the meter's pace
 _FILTER_NS = const(12000)  # glitches of the pulse input; the hardware's limit is 12.8 us
 _READER_BAUD = const(115200)  # PN532 after power-up (UM0701-02, 6.2.4)
 _PRINTER_BAUD = const(9600)
+_ISU_BAUD = const(9600)  # JT/T 905
 _I2C_HZ = const(400000)
 _I2C_TIMEOUT_US = const(10000)
 _BLOCK = const(4096)
@@ -119,6 +120,10 @@ class Board:
         if self._cable is None:
             self._cable = UsbPort()
         return self._cable
+
+    def isu_port(self):
+        """The line to a certified ISU. It brings its own modem, so it takes that one's UART."""
+        return UartPort(pins.MODEM_UART, pins.MODEM_TX, pins.MODEM_RX, _ISU_BAUD)
 
 
 class FrontPanel:

@@ -17,6 +17,7 @@ _TARIFF = "tariff.bin"
 _NEXT_TARIFF = "tariff-next.bin"
 _CAPK = "capk.json"
 _CLOCK = "clock.bin"
+_ISU = "isu.bin"
 _MAX_FILE = const(16384)  # bytes; the largest file that anyone may push
 
 # name: (type, required). Everything the office may set; docs/formats.md section 7.
@@ -38,6 +39,7 @@ _FIELDS = {
     "stored_age_s": (int, False),
     "dip_ms": (int, False),
     "tap_wait_ms": (int, False),
+    "isu_vendor": (int, False),
 }
 
 
@@ -108,6 +110,8 @@ class Configuration:
                 raise ConfigurationError("config: %s is missing" % name)
         if not 100 <= settings["k"] <= 65535:
             raise ConfigurationError("config: k must be 100 to 65535 pulses a km")
+        if not 0 <= settings.get("isu_vendor", 0) <= 99:
+            raise ConfigurationError("config: isu_vendor must be 0 to 99")
         for name in settings.get("profiles", ()):
             if name not in ("ecash", "oda"):
                 raise ConfigurationError("config: profiles may hold ecash and oda")
@@ -126,6 +130,18 @@ class Configuration:
         """Keep what was corrected of the clock this week."""
         self._write(_CLOCK, packed)
         self.clock_budget = packed
+
+    def isu_told(self, newest):
+        """The seq up to which the ISU has everything; `newest`, and kept, when there is none."""
+        blob = self._read(_ISU)
+        if blob is None or len(blob) != 4:
+            self.put_isu_told(newest)
+            return newest
+        return int.from_bytes(blob, "little")
+
+    def put_isu_told(self, seq):
+        """Keep that the ISU has acknowledged everything up to `seq`."""
+        self._write(_ISU, seq.to_bytes(4, "little"))
 
     def put_tariff(self, blob):
         """Keep a compiled tariff that the meter has already accepted."""

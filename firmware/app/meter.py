@@ -43,6 +43,11 @@ class Meter:
         return self.taximeter.position
 
     @property
+    def tariff(self):
+        """The tariff in force."""
+        return self._tariff
+
+    @property
     def due(self):
         """What the passenger owes: fare and supplements, minor units."""
         return self.taximeter.total

@@ -6,6 +6,7 @@ from typing import Any
 
 from flagfall_host.bench.cable import Cable
 from flagfall_host.bench.cards.card import Card
+from flagfall_host.bench.isu import Isu
 from flagfall_host.bench.pty_port import PtyPort
 from flagfall_host.bench.reader.field import Field
 from flagfall_host.bench.reader.pn532 import PN532Chip
@@ -26,6 +27,7 @@ class Taxi:
         seed: str | None = None,
         factor: float = 0,
         heap: str = HEAP,
+        isu: Isu | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.world = World(folder, Wheel(k), utc_s, factor=factor)
@@ -33,11 +35,13 @@ class Taxi:
         self.chip = PN532Chip(self.field)
         self._reader = PtyPort(self.chip)
         self.cable = Cable(baud=None)
+        self._isu = PtyPort(isu) if isu else None
         self.unit = UnitProcess(
             folder,
             self.world,
             reader=self._reader.path,
             cable=self.cable.unit,
+            isu=self._isu.path if self._isu else None,
             seed=seed,
             heap=heap,
         )
@@ -78,6 +82,8 @@ class Taxi:
         self.world.close()
         self._reader.close()
         self.cable.close()
+        if self._isu:
+            self._isu.close()
 
     def __enter__(self) -> "Taxi":
         return self

@@ -33,6 +33,7 @@ class UnitProcess:
         *,
         reader: str,
         cable: str,
+        isu: str | None = None,
         seed: str | None = None,
         heap: str = HEAP,
     ) -> None:
@@ -43,6 +44,7 @@ class UnitProcess:
             "world": str(world.path),
             "reader": reader,
             "cable": cable,
+            "isu": isu,
             "journal": str(folder / "journal.flash"),
             "trips": str(folder / "trips.flash"),
             "files": str(folder / "files"),
