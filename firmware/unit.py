@@ -11,7 +11,6 @@ from app.housekeeping import Housekeeping
 from app.keys import Keys
 from app.link import Cable, Maintenance
 from app.meter import Meter
-from app.meter_port import MeterPort
 from app.payment import Payment
 from app.receipts import Receipts
 from app.screen import Screen
@@ -92,6 +91,9 @@ class Unit:
             Cable(board.cable_port(), maintenance, board.random).run(),
         ]
         if "isu_vendor" in c.settings:
+            # Only here, so that a unit without an ISU does not carry its code in RAM.
+            from app.meter_port import MeterPort
+
             tasks.append(MeterPort(board, board.isu_port(), c, meter, duty, booking).run())
         if duty.receipt_due:
             self._screen.say("Trip %d was paid: printing its receipt" % duty.trip)
