@@ -1,6 +1,7 @@
 """`flagfall ledger`: what the office has, and whether it is true."""
 
 import csv
+import getpass
 import json
 import sys
 from itertools import islice
@@ -16,6 +17,7 @@ from rich.table import Table
 from flagfall_host.cli.options import LEDGER, Json, LedgerPlace
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.ledger import Ledger, LedgerError, money
+from flagfall_host.ledger.decisions import WAYS_OUT
 from flagfall_host.ledger.listing import LISTS
 
 app = typer.Typer(help="Look into the ledger.", no_args_is_help=True)
@@ -34,6 +36,7 @@ _COLUMNS = {
     "damages": "unit_id first_seq last_seq address accepted booked_at",
     "refusals": "unit_id epoch seq reason refused_at",
     "settlements": "terminal_id batch payments amount state changed_at",
+    "decisions": "at who decision unit_id first_seq kind about why",
 }
 _MONEY = {"amount", "fare", "fares", "supplements", "card_amount"}
 _WORDS = {
@@ -50,6 +53,10 @@ _WORDS = {
     "accepted": {0: "no", 1: "yes"},
 }
 _WIDE = 200  # columns where there is no terminal to ask
+Seq = Annotated[int, typer.Argument(help="The record's number.")]
+UnitId = Annotated[str, typer.Argument(help="The unit's id.")]
+Why = Annotated[str, typer.Option(help="The reason; it is kept.", prompt="Why")]
+Who = Annotated[str, typer.Option(help="Who decides; it is kept.", show_default="your login name")]
 _LIMIT = 50  # rows shown on a screen unless more are asked for
 
 
@@ -138,8 +145,8 @@ def _console() -> Console:
 
 @app.command()
 def show(
-    unit: Annotated[str, typer.Argument(help="The unit's id.")],
-    seq: Annotated[int, typer.Argument(help="The record's number.")],
+    unit: UnitId,
+    seq: Seq,
     ledger: LedgerPlace = LEDGER,
     as_json: Json = False,
 ) -> None:
@@ -168,7 +175,7 @@ def _print(fields: dict[str, Any], indent: str) -> None:
             for line in value:
                 typer.echo(f"{indent}  {line}")
         else:
-            typer.echo(f"{indent}{name:{width}}  {value}")
+            typer.echo(f"{indent}{name:{width}}  {_cell(name, value)}")
 
 
 @app.command()
@@ -210,16 +217,22 @@ def check(
         Path | None,
         typer.Option(help="The fleet folder: prove every MAC too.", envvar="FLAGFALL_FLEET"),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Those too that somebody has acknowledged.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Prove the ledger: chains whole or gaps named, sums agree, no money in two places.
 
-    Exit 1 if something does not fit.
+    Exit 1 if something does not fit. What has been looked into is taken off the list by
+    `flagfall ledger acknowledge`, disputed money by `flagfall ledger resolve`.
     """
     keys = Fleet.open(fleet) if fleet else None
     with _open(ledger) as book:
         findings = book.check(
-            unit, (lambda unit_id: journal_key(keys.unit_key(unit_id))) if keys else None
+            unit,
+            (lambda unit_id: journal_key(keys.unit_key(unit_id))) if keys else None,
+            acknowledged=every,
         )
     if as_json:
         typer.echo(json.dumps([f.as_dict() for f in findings]))
@@ -230,3 +243,66 @@ def check(
             typer.echo("nothing is missing and every sum agrees")
     if findings:
         raise typer.Exit(1)
+
+
+@app.command()
+def acknowledge(
+    unit: Annotated[str, typer.Argument(help="The unit's id, or for a batch the terminal's.")],
+    seq: Seq,
+    why: Why,
+    who: Who = "",
+    kind: Annotated[
+        str | None, typer.Option(help="Only findings of this kind, such as gap.")
+    ] = None,
+    ledger: LedgerPlace = LEDGER,
+) -> None:
+    """Note that an exception was looked into: `check` and the reports stop naming it.
+
+    Who, when and why stay in the ledger: `flagfall ledger list decisions`.
+    """
+    with _open(ledger) as book:
+        names = {u["unit"] for u in book.units()}
+        found = [
+            f
+            for f in book.check(unit if unit in names else None)
+            if f.unit_id == unit and f.first_seq <= seq <= f.last_seq and kind in (None, f.kind)
+        ]
+        if not found:
+            raise LedgerError(
+                f"{unit} record {seq}: nothing to acknowledge; `flagfall ledger check` names all"
+            )
+        book.acknowledge(found, who or getpass.getuser(), why)
+    for f in found:
+        typer.echo(f"acknowledged: {f}")
+
+
+@app.command()
+def dispute(unit: UnitId, seq: Seq, why: Why, who: Who = "", ledger: LedgerPlace = LEDGER) -> None:
+    """Put a payment's money under dispute, after a complaint."""
+    with _open(ledger) as book:
+        row = book.dispute(unit, seq, who or getpass.getuser(), why)
+    amount = shown(row["amount"])
+    typer.echo(f"{unit} record {seq}: {amount} was {row['state']}, is disputed now")
+    typer.echo("`flagfall ledger resolve` says how it ended")
+
+
+@app.command()
+def resolve(
+    unit: UnitId,
+    seq: Seq,
+    to: Annotated[
+        str,
+        typer.Option(help="; ".join(f"{state}: {what}" for state, what in WAYS_OUT.items()) + "."),
+    ],
+    why: Why,
+    who: Who = "",
+    ledger: LedgerPlace = LEDGER,
+) -> None:
+    """Say how a dispute ended: where its money goes, who says so, and why."""
+    with _open(ledger) as book:
+        row = book.resolve(unit, seq, to, who or getpass.getuser(), why)
+    typer.echo(f"{unit} record {seq}: {shown(row['amount'])} was disputed, is {to} now")
+    if to == money.CAPTURED:
+        typer.echo("the next `flagfall acquirer upload` takes it along")
+    elif to == money.REFUSED:
+        typer.echo(f"`flagfall ledger acknowledge {unit} {seq}` takes it off the list")

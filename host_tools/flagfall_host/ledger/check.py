@@ -9,9 +9,9 @@ from flagfall.journal.record import RecordError, parse
 
 from flagfall_host.ledger import money, tables
 from flagfall_host.ledger.findings import Finding
-from flagfall_host.ledger.summary import torn_open
+from flagfall_host.ledger.matters import gaps, losses, money_matter, refusals, torn
 from flagfall_host.ledger.typed_rows import TYPED, typed_row
-from flagfall_host.ledger.verification import FORM, Refused, link_of, verify
+from flagfall_host.ledger.verification import Refused, link_of, verify
 
 _ROWS = 1000  # fetched at once
 
@@ -30,8 +30,8 @@ def check(
     for unit in connection.execute(query).mappings().all():
         key = journal_key(unit["unit_id"]) if journal_key else None
         out.extend(_records(connection, dict(unit), key))
-        out.extend(_refusals(connection, unit["unit_id"]))
-        out.extend(_torn(connection, unit["unit_id"]))
+        out.extend(refusals(connection, unit["unit_id"]))
+        out.extend(torn(connection, unit["unit_id"]))
         out.extend(_money(connection, unit["unit_id"]))
         out.extend(_card_trips(connection, unit["unit_id"]))
         out.extend(_shifts(connection, unit["unit_id"]))
@@ -45,19 +45,9 @@ def _records(
 ) -> Iterator[Finding]:
     """Each record against its MAC and its typed row, the chain, the gaps in it."""
     name = unit["unit_id"]
-    d = tables.DAMAGES.c
-    damages = connection.execute(
-        sa.select(tables.DAMAGES)
-        .where(d.unit_id == name, d.life == unit["first_epoch"])
-        .order_by(d.first_seq)
-    ).all()
-    for damage in damages:
-        state = "accepted as lost" if damage.accepted else "not accepted yet: pull again"
-        where = f"at flash address 0x{damage.address:X}, " if damage.raw else ""
-        yield Finding(
-            "damaged", name, damage.first_seq, damage.last_seq, f"unreadable, {where}{state}"
-        )
-    lost = [(x.first_seq, x.last_seq) for x in damages]
+    damages = losses(connection, unit)
+    yield from damages
+    lost = [(f.first_seq, f.last_seq) for f in damages]
     before: dict[int, bytes] = {}  # bytes of the records of the seq before, by epoch
     at, here = 0, dict[int, bytes]()
     for seq, epoch, raw, finding in _evidence(connection, name, key):
@@ -67,7 +57,7 @@ def _records(
             continue
         if seq != at:
             if seq > at + 1:
-                yield from _gaps(name, at + 1, seq - 1, lost)
+                yield from gaps(name, at + 1, seq - 1, lost)
             before = here if seq == at + 1 else {}
             at, here = seq, {}
         elif here:
@@ -78,18 +68,6 @@ def _records(
         links = [link_of(b) for e, b in before.items() if e <= epoch]
         if links and bytes(raw)[16:20] not in links:
             yield Finding("link", name, seq, seq, "does not follow from the record before it")
-
-
-def _gaps(name: str, first: int, last: int, lost: list[tuple[int, int]]) -> Iterator[Finding]:
-    """The parts of first..last that no damage explains."""
-    for start, stop in lost:
-        if stop < first or start > last:
-            continue
-        if start > first:
-            yield Finding("gap", name, first, start - 1, "never arrived")
-        first = stop + 1
-    if first <= last:
-        yield Finding("gap", name, first, last, "never arrived")
 
 
 def _evidence(
@@ -147,32 +125,6 @@ def _compared(
     return None
 
 
-def _refusals(connection: sa.Connection, name: str) -> Iterator[Finding]:
-    """What was refused, but for what was only damaged on its way and arrived whole later."""
-    f, r = tables.REFUSALS.c, tables.RECORDS.c
-    rows = connection.execute(
-        sa.select(f.epoch, f.seq, f.reason, f.raw, r.seq.label("booked"))
-        .select_from(
-            tables.REFUSALS.outerjoin(
-                tables.RECORDS,
-                sa.and_(r.unit_id == f.unit_id, r.seq == f.seq, r.epoch == f.epoch),
-            )
-        )
-        .where(f.unit_id == name)
-        .order_by(f.seq, f.sha256)
-    )
-    for epoch, seq, reason, raw, booked in rows:
-        if reason == FORM and booked is not None:
-            continue
-        refused = Refused(name, epoch, seq, reason, bytes(raw))
-        yield Finding("refused", name, seq, seq, str(refused).partition(": ")[2])
-
-
-def _torn(connection: sa.Connection, name: str) -> Iterator[Finding]:
-    for row in connection.execute(torn_open(name)):
-        yield Finding("torn", name, row.seq, row.seq, f"torn payment of {row.amount}, unresolved")
-
-
 def _money(connection: sa.Connection, name: str) -> Iterator[Finding]:
     """Each approved payment has one money row of its amount, and nothing else has one."""
     p, m = tables.PAYMENTS.c, tables.MONEY.c
@@ -194,10 +146,8 @@ def _money(connection: sa.Connection, name: str) -> Iterator[Finding]:
             yield Finding("money", name, seq, seq, what)
         elif wanted and (money_amount, money_currency) != (amount, currency):
             yield Finding("money", name, seq, seq, f"approved {amount}, booked {money_amount}")
-        elif state == money.DISPUTED:
-            yield Finding("disputed", name, seq, seq, f"payment of {amount}: a person must look")
-        elif state == money.REFUSED:
-            yield Finding("refused-money", name, seq, seq, f"acquirer refused {amount}")
+        elif matter := money_matter(name, seq, amount, state):
+            yield matter
     orphans = connection.execute(
         sa.select(m.seq)
         .select_from(
@@ -292,14 +242,20 @@ def _shifts(connection: sa.Connection, name: str) -> Iterator[Finding]:
 
 
 def _batches(connection: sa.Connection) -> Iterator[Finding]:
-    """A settlement's count and amount are those of its payments."""
-    s, m = tables.SETTLEMENTS.c, tables.MONEY.c
+    """A settlement's count and amount are those of its payments, disputed later or not."""
+    s, m, v = tables.SETTLEMENTS.c, tables.MONEY.c, tables.MOVES.c
+    left = sa.exists().where(
+        v.unit_id == m.unit_id,
+        v.epoch == m.epoch,
+        v.seq == m.seq,
+        v.was == money.SETTLED,
+    )
     for row in connection.execute(sa.select(tables.SETTLEMENTS).order_by(s.terminal_id, s.batch)):
         found = connection.execute(
             sa.select(sa.func.count(), sa.func.sum(m.amount)).where(
                 m.terminal_id == row.terminal_id,
                 m.batch == row.batch,
-                m.state.in_((money.ACCEPTED, money.SETTLED)),
+                sa.or_(m.state.in_((money.ACCEPTED, money.SETTLED)), left),
             )
         ).one()
         if (found[0], int(found[1] or 0)) != (row.payments, row.amount):

@@ -29,3 +29,7 @@ class MoneyError(LedgerError):
 
 class SeveralCurrencies(LedgerError):
     """A sum over more than one currency was asked for."""
+
+
+class DecisionError(LedgerError):
+    """A person asked for something that cannot be decided so."""

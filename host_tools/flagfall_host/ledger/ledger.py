@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 from flagfall import clock
 
-from flagfall_host.ledger import database, listing, summary
+from flagfall_host.ledger import database, decisions, listing, matters, summary
 from flagfall_host.ledger.booking import Booking, BookingResult
 from flagfall_host.ledger.check import check
 from flagfall_host.ledger.errors import BadUnitId, LedgerError
@@ -177,13 +177,40 @@ class Ledger:
         self,
         unit_id: str | None = None,
         journal_key: Callable[[str], bytes] | None = None,
+        *,
+        acknowledged: bool = False,
     ) -> list[Finding]:
         """Prove the ledger: every finding, none if all is well.
 
-        `journal_key(unit_id)` lets the MACs be proven too.
+        `journal_key(unit_id)` lets the MACs be proven too. `acknowledged`: those too that
+        somebody has looked into and acknowledged.
         """
         with database.reading(self.engine) as connection:
-            return check(connection, unit_id, journal_key)
+            found = check(connection, unit_id, journal_key)
+            done = set() if acknowledged else decisions.acknowledged(connection)
+        return [f for f in found if f not in done]
+
+    def matters(self, unit_id: str | None = None) -> list[Finding]:
+        """What somebody must still look into: the cheap part of `check`."""
+        with database.reading(self.engine) as connection:
+            return matters.open_matters(connection, unit_id)
+
+    # What a person decides. `who` and `why` are kept with each decision.
+
+    def resolve(self, unit_id: str, seq: int, to: str, who: str, why: str) -> dict[str, Any]:
+        """Move a payment's disputed money on: to captured, settled or refused."""
+        with database.writing(self.engine) as connection:
+            return decisions.resolve(connection, unit_id, seq, to, who, why, self.now())
+
+    def dispute(self, unit_id: str, seq: int, who: str, why: str) -> dict[str, Any]:
+        """Put a payment's money under dispute after a complaint."""
+        with database.writing(self.engine) as connection:
+            return decisions.dispute(connection, unit_id, seq, who, why, self.now())
+
+    def acknowledge(self, findings: Iterable[Finding], who: str, why: str) -> None:
+        """Note that somebody has looked into these findings of `check`."""
+        with database.writing(self.engine) as connection:
+            decisions.acknowledge(connection, findings, who, why, self.now())
 
     def rows(self, what: str, unit_id: str | None = None) -> Iterator[dict[str, Any]]:
         """The rows of `what` (see `listing.LISTS`), oldest first, without sealed data."""

@@ -21,6 +21,7 @@ LISTS: dict[str, sa.Table] = {
     "damages": tables.DAMAGES,
     "refusals": tables.REFUSALS,
     "settlements": tables.SETTLEMENTS,
+    "decisions": tables.DECISIONS,
 }
 _HIDDEN = {"sealed", "wrapped", "card_tag", "raw", "message_sha256", "sha256"}
 _TIMES = {"time", "start_time", "end_time", "booked_at", "changed_at", "refused_at", "at"}
@@ -39,7 +40,7 @@ def rows(connection: sa.Connection, what: str, unit_id: str | None) -> Iterator[
 
 
 def _order(table: sa.Table) -> list[sa.Column]:
-    if table is tables.MOVES:
+    if "id" in table.c:
         return [table.c.id]
     return [c for c in table.primary_key.columns if c.name in table.c]
 

@@ -38,7 +38,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     ACCEPTED: (SETTLED, DISPUTED),
     REFUSED: (DISPUTED,),
     SETTLED: (DISPUTED,),
-    DISPUTED: (),
+    DISPUTED: (CAPTURED, SETTLED, REFUSED),  # only by a person: decisions.py
 }
 APPROVED_OUTCOMES = (schema.APPROVED, schema.TORN_DEBITED)
 _NO_CARD = bytes(8)

@@ -203,6 +203,27 @@ MOVES = sa.Table(
     _text("why"),
 )
 
+# What a person has decided, in order: see decisions.py.
+DECISIONS = sa.Table(
+    "decisions",
+    METADATA,
+    sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    _number("at"),
+    _text("who"),
+    _text("decision", 20),
+    _text("kind", 20),
+    sa.Column("unit_id", _UNIT_ID, nullable=False),
+    _number("first_seq"),
+    _number("last_seq"),
+    _text("about"),
+    _text("why"),
+)
+
 # What the acquirer side must not forget: one row a terminal. Working keys as they came, under
 # the terminal master key.
 TERMINALS = sa.Table(
