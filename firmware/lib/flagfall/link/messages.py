@@ -28,11 +28,13 @@ TIME = const(0x0A)
 PROVISION = const(0x0B)
 BYE = const(0x0C)
 BAUD = const(0x0D)
+PONG = const(0x0E)
 CHALLENGE = const(0x81)
 OK = const(0x82)
 DATA = const(0x84)
 DAMAGED = const(0x85)
 END = const(0x86)
+PING = const(0x87)
 ERROR = const(0xFF)
 
 FACTORY = const(0)
@@ -166,7 +168,7 @@ def pack_u32(value):
 
 
 def parse_u32(payload):
-    """The number of a MORE, the time of a TIME, the rate of a BAUD."""
+    """The number of a MORE, the time of a TIME, the rate of a BAUD, the newest seq of a PING."""
     _exactly(payload, 4)
     return struct.unpack("<I", payload)[0]
 
@@ -191,6 +193,18 @@ def parse_end(payload):
     """Return (number, last seq)."""
     _exactly(payload, 8)
     return struct.unpack("<II", payload)
+
+
+def pack_pong(more):
+    return b"\x01" if more else b"\x00"
+
+
+def parse_pong(payload):
+    """Whether more is coming for the unit."""
+    _exactly(payload, 1)
+    if payload[0] > 1:
+        raise Malformed("more is %d; 0 or 1" % payload[0])
+    return payload[0] == 1
 
 
 def pack_receipt(epoch, upto_seq, link):

@@ -26,6 +26,7 @@ except ImportError:  # CPython
 
 _FRAMES_A_CALL = const(8)  # frames looked at in one call of next_output
 _MAX_BARE = const(640)  # bytes of the longest bare answer, a CHALLENGE
+_PING_FRAME = const(24)  # bytes: header, newest seq, tag, CRC
 
 
 class Session:
@@ -37,7 +38,8 @@ class Session:
     and where the carrier's speed can be changed what speed.py names. push and provision raise
     Refused to decline.
 
-    The unit's task alternates `feed` and `next_output`. Counters: frames, bad_crc, dropped
+    The unit's task alternates `feed` and `next_output`. On TLS it is also the one that asks
+    whether the other end still lives, with `ping`. Counters: frames, bad_crc, dropped
     (bytes), bad_tag, repeats (questions answered again), stale (frames of the past).
     """
 
@@ -60,6 +62,13 @@ class Session:
         self._answer_length = 0
         self._answer_due = False
         self._last_seq = 0
+        # The unit's own pings.
+        self._ping = bytearray(_PING_FRAME)
+        self._ping_seq = 0
+        self._ping_length = 0
+        self._ping_due = False
+        self.waits_for_pong = False
+        self.more = None  # what the last PONG of this session said: True, False; None: none came
         self.bad_tag = self.repeats = self.stale = 0
         self._handlers = {
             messages.INFO: self._info,
@@ -95,8 +104,25 @@ class Session:
         """Whether records are being sent, or wait for the window to move on."""
         return self._delivery is not None
 
+    def ping(self):
+        """Send a PING with the next output; False while no host has proved the key.
+
+        `waits_for_pong` is True until its answer has come, `more` is what that said.
+        """
+        if self._tagger is None:
+            return False
+        journal = self._unit.journal
+        newest = messages.pack_u32(0 if journal is None else journal.last_seq)
+        self._ping_seq = (self._ping_seq + 1) & 0xFFFF
+        self._ping[HEADER : HEADER + len(newest)] = newest
+        self._ping_length = self._seal_tagged(
+            self._ping, messages.PING, self._ping_seq, len(newest)
+        )
+        self._ping_due = self.waits_for_pong = True
+        return True
+
     def feed(self, chunk):
-        """Take bytes from the line; b"" says that it was silent for 50 ms or more."""
+        """Take bytes from the line; b"" says that a cable was silent for 50 ms or more."""
         if len(chunk):
             self._in.feed(chunk)
         else:
@@ -119,6 +145,9 @@ class Session:
         if self._answer_due:
             self._answer_due = False
             return memoryview(self._answer)[: self._answer_length]
+        if self._ping_due:
+            self._ping_due = False
+            return memoryview(self._ping)[: self._ping_length]
         if self._delivery is not None:
             return self._next_of_delivery()
         return None
@@ -158,6 +187,8 @@ class Session:
         self._speed.good_frame()
         if type == messages.MORE:
             self._more(seq, payload)
+        elif type == messages.PONG:
+            self._pong(seq, payload)
         elif seq == self._last_seq:
             self._repeat()
         elif seq < self._last_seq:
@@ -209,6 +240,7 @@ class Session:
             return
         self._bare_question = None
         self._delivery = None
+        self._no_ping()
         self._tagger = Tagger(key)
         self._last_seq = seq
         self._ok({})
@@ -292,6 +324,20 @@ class Session:
         except Malformed:
             self.stale += 1
 
+    def _no_ping(self):
+        self._ping_due = self.waits_for_pong = False
+        self.more = None
+
+    def _pong(self, seq, payload):
+        if not self.waits_for_pong or seq != self._ping_seq:
+            self.stale += 1
+            return
+        try:
+            self.more = messages.parse_pong(payload)
+            self.waits_for_pong = False
+        except Malformed:
+            self.stale += 1
+
     def _next_of_delivery(self):
         delivery = self._delivery
         if not delivery.ready:
@@ -342,6 +388,7 @@ class Session:
         messages.parse_bytes(payload, 0)
         self._ok({})
         self._delivery = None
+        self._no_ping()
         self._tagger = None
         self._greeting.session_ended()
         self._speed.end()

@@ -488,3 +488,40 @@ def test_the_output_is_small_enough_and_made_one_frame_at_a_time():
     first = host.session.next_output()
     assert len(first) <= 2060
     assert host.unit.journal.medium.reads - reads < 60
+
+
+def test_the_units_ping_is_answered_by_one_pong_and_no_other():
+    host = Host()
+    assert not host.session.ping()  # nobody has proved the key yet
+    host.open()
+    host.unit.append(3)
+    assert host.session.ping() and host.session.waits_for_pong and host.session.more is None
+    (kind, seq, payload) = host.untag(host.collect()[0])
+    assert (kind, m.parse_u32(payload)) == (m.PING, host.unit.journal.last_seq)
+    assert host.say(m.PONG, m.pack_pong(True), seq + 1) == []  # of another ping
+    assert host.say(m.PONG, b"\x02", seq) == [] and host.session.waits_for_pong
+    pong = host.wire(m.PONG, m.pack_pong(True), seq)
+    assert host.raw(pong) == [] and host.session.more is True
+    assert not host.session.waits_for_pong
+    host.session.ping()
+    (kind, again, _) = host.untag(host.collect()[0])
+    assert again == seq + 1
+    assert host.raw(pong) == [] and host.session.waits_for_pong  # recorded: it counts no more
+    assert host.say(m.PONG, m.pack_pong(False), again) == []
+    assert host.session.more is False
+    assert host.session.stale == 3
+    assert host.ask(m.INFO)["last_seq"] == 3  # the host's own sequence has not moved
+
+
+def test_a_ping_does_not_disturb_a_pull_or_an_answer_that_is_due():
+    host = Host().open()
+    host.unit.append(5)
+    host.session.feed(host.wire(m.INFO))
+    host.session.ping()
+    frames = [host.untag(f) for f in host.collect()]
+    assert [f[0] for f in frames] == [m.OK, m.PING]
+    host.session.ping()
+    kinds = [f[0] for f in host.say(m.PULL, m.pack_pull(1, 8))]
+    assert kinds == [m.PING, m.DATA, m.END]
+    host.ask(m.BYE)
+    assert not host.session.ping() and host.collect() == []
