@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+CLIENTS = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["clients"])
 READY := .venv/.ready
 # Debian packages: libnfc-bin and valgrind are clients that the tests and benchmarks use.
 PACKAGES := python3-venv libnfc-bin valgrind postgresql
@@ -27,6 +28,8 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing Python packages into .venv"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,lock]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps \
+		$$($(BIN)/python -c '$(CLIENTS)')
 	@touch $(READY)
 
 demo: setup

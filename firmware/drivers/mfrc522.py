@@ -1,4 +1,4 @@
-# NXP MFRC522, and Fudan FM175xx with the same registers: a type A reader whose host does ISO-DEP.
+# NXP MFRC522: a type A reader whose host does ISO-DEP. FM175xx, with type B, builds on it.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # DS = MFRC522 data sheet rev. 3.9. The bus below offers read, write, read_many, write_many.
@@ -31,15 +31,15 @@ _COM_IRQ = const(0x04)
 _ERROR = const(0x06)
 _FIFO_DATA = const(0x09)
 _FIFO_LEVEL = const(0x0A)  # b7 flush
-_CONTROL = const(0x0C)  # b2..0 RxLastBits
+CONTROL = const(0x0C)  # b2..0 RxLastBits
 _BIT_FRAMING = const(0x0D)  # b7 StartSend, b2..0 TxLastBits
 _COLL = const(0x0E)  # b7 ValuesAfterColl
-_MODE = const(0x11)
+MODE = const(0x11)
 _TX_MODE = const(0x12)  # b7 CRC
 _RX_MODE = const(0x13)
 _TX_CONTROL = const(0x14)  # b1..0 antenna pins
-_TX_ASK = const(0x15)
-_RF_CFG = const(0x26)
+TX_ASK = const(0x15)
+RF_CFG = const(0x26)
 _T_MODE = const(0x2A)  # b7 TAuto, b3..0 prescaler high
 _T_PRESCALER = const(0x2B)
 _T_RELOAD_HIGH = const(0x2C)
@@ -56,9 +56,9 @@ _IRQ_TIMER = const(0x01)
 _ERR_COLLISION = const(0x08)
 _ERR_DAMAGE = const(0x17)  # buffer overflow, CRC, parity, protocol
 
-_MODE_A = const(0x3D)  # CRC preset 6363, transmitter waits for the field
-_FSD = const(64)  # one block fills the FIFO: no streaming through the water level
-_FSDI = const(5)
+MODE_A = const(0x3D)  # CRC preset 6363, transmitter waits for the field
+FSD = const(64)  # one block fills the FIFO: no streaming through the water level
+FSDI = const(5)
 
 # The chip's timer counts 13.56 MHz / (2 x prescaler + 1).
 _FINE = const(169)  # 25 us a tick, up to 1.6 s
@@ -69,7 +69,7 @@ _FINE_MAX_US = const(1600000)
 
 # Named limits, ms.
 _RESET_MS = const(50)
-_FIELD_MS = const(6)  # unmodulated field before the first command (EMV Book D: 5.1 ms) and gaps
+FIELD_MS = const(6)  # unmodulated field before the first command (EMV Book D: 5.1 ms) and gaps
 _MARGIN_MS = const(50)  # beyond the chip's own timer and a block on the air
 _SPINS = const(40)  # looks without a pause: most cards have answered by then
 
@@ -83,7 +83,7 @@ async def _default_sleep_ms(ms):
 
 
 class MFRC522:
-    """A reader (see drivers/reader.py) made of an MFRC522 or FM175xx on a register `bus`.
+    """A reader (see drivers/reader.py) made of an MFRC522 on a register `bus`.
 
     `gain` is RFCfg's receiver gain, 0 to 7 (DS 9.3.3.6). `ticks_ms` and `sleep_ms` are the clock,
     needed only where time does not run as `time` says.
@@ -95,6 +95,7 @@ class MFRC522:
         self._ticks_ms = ticks_ms or getattr(time, "ticks_ms", _default_ticks_ms)
         self._sleep_ms = sleep_ms or getattr(asyncio, "sleep_ms", _default_sleep_ms)
         self._card = None  # the ISO-DEP side of the activated card
+        self._framing = 0  # TxMode and RxMode b1..0: 0 is type A
         self._engaged = False  # a card may still be in a state in which it hears no WUPA
         self.version = 0
         self.retries = 0  # blocks that were repeated or asked for again
@@ -114,11 +115,11 @@ class MFRC522:
         self.version = self._bus.read(_VERSION)
         if self.version in (0x00, 0xFF):
             raise ReaderTimeout("the reader does not answer: check its cable and supply")
-        write(_TX_ASK, 0x40)  # 100 % ASK, type A
-        write(_MODE, _MODE_A)
-        write(_RF_CFG, self._gain << 4 | 0x08)
+        write(TX_ASK, 0x40)  # 100 % ASK, type A
+        write(MODE, MODE_A)
+        write(RF_CFG, self._gain << 4 | 0x08)
         write(_COLL, 0x00)  # bits after a collision read as 0
-        if self._bus.read(_MODE) != _MODE_A or self._bus.read(_TX_ASK) != 0x40:
+        if self._bus.read(MODE) != MODE_A or self._bus.read(TX_ASK) != 0x40:
             raise ReaderProtocolError("the reader does not keep what is written to it")
         await self.field(False)
 
@@ -128,13 +129,13 @@ class MFRC522:
         if on:
             if not control & 0x03:
                 self._bus.write(_TX_CONTROL, control | 0x03)
-                await self._sleep_ms(_FIELD_MS)
+                await self._sleep_ms(FIELD_MS)
             return
         self._card = None
         self._engaged = False
         if control & 0x03:
             self._bus.write(_TX_CONTROL, control & 0xFC)
-            await self._sleep_ms(_FIELD_MS)
+            await self._sleep_ms(FIELD_MS)
 
     async def activate(self, timeout_ms):
         """Poll until a card answers; return its Target, or None after `timeout_ms`.
@@ -149,11 +150,11 @@ class MFRC522:
             target = await self._poll()
             if target or self._since(start) >= timeout_ms:
                 return target
-            await self._sleep_ms(_FIELD_MS)
+            await self._sleep_ms(FIELD_MS)
 
     async def _poll(self):
         self._card = None
-        way = Activation(_FSDI)
+        way = Activation(FSDI)
         try:
             while True:
                 rx, collision = await self._air(way.tx, way.bits, way.crc, way.timeout_us)
@@ -174,7 +175,7 @@ class MFRC522:
                 ats = Ats(way.ats)
             except Violation as e:
                 raise CardProtocolError("the card's ATS makes no sense: %s" % e) from None
-            self._card = Initiator(ats.fsc, ats.fwi, _FSD, _FSD)
+            self._card = Initiator(ats.fsc, ats.fwi, FSD, FSD)
             await self._sleep_ms((ats.guard_us + 999) // 1000)
         return target
 
@@ -235,8 +236,9 @@ class MFRC522:
         write(_COM_IRQ, 0x7F)
         write(_FIFO_LEVEL, 0x80)
         self._bus.write_many(_FIFO_DATA, tx)
-        write(_TX_MODE, 0x80 if crc else 0x00)
-        write(_RX_MODE, 0x80 if crc else 0x00)
+        mode = self._framing | (0x80 if crc else 0x00)
+        write(_TX_MODE, mode)
+        write(_RX_MODE, mode)
         self._set_timer(timeout_us)
         write(_BIT_FRAMING, bits)
         write(_COMMAND, _TRANSCEIVE)
@@ -244,7 +246,7 @@ class MFRC522:
         irq = await self._wait(timeout_us // 1000 + _MARGIN_MS)
         error = self._bus.read(_ERROR)
         n = self._bus.read(_FIFO_LEVEL) & 0x7F
-        odd = self._bus.read(_CONTROL) & 0x07
+        odd = self._bus.read(CONTROL) & 0x07
         rx = self._bus.read_many(_FIFO_DATA, min(n, 64)) if n else b""
         write(_COMMAND, _IDLE)
         if not irq & _IRQ_RX:

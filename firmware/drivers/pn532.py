@@ -367,6 +367,9 @@ def _type_b_targets(answer):
     for _ in range(answer[0]):
         tg = answer[at]
         atqb = answer[at + 2 : at + 13]
-        at += 14 + answer[at + 13]
+        end = at + 14 + answer[at + 13]
+        if end > len(answer):
+            raise IndexError
+        at = end
         found.append((tg, Target(atqb[:4], atqb, 0, b"", "B")))
     return found

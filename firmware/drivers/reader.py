@@ -59,4 +59,6 @@ class Target:
     @property
     def takes_apdus(self):
         """True for an ISO/IEC 14443-4 card."""
-        return self.kind == "B" or bool(self.sak & 0x20)
+        if self.kind == "B":
+            return self.atqa[9] & 0x09 == 0x01  # protocol type of ATQB (ISO/IEC 14443-3, 7.9.4)
+        return bool(self.sak & 0x20)

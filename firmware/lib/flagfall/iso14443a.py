@@ -35,19 +35,13 @@ class Collision(CardError):
 
 
 def crc_a(data, preset=0x6363):
-    """CRC_A of `data` as the two bytes that follow it on the air (ISO/IEC 13239, annex B)."""
+    """CRC_A of `data` as the two bytes that follow it on the air (ISO/IEC 14443-3, annex B)."""
     crc = preset
     for byte in data:
         byte ^= crc & 0xFF
         byte = (byte ^ byte << 4) & 0xFF
         crc = crc >> 8 ^ byte << 8 ^ byte << 3 ^ byte >> 4
     return bytes((crc & 0xFF, crc >> 8))
-
-
-def crc_b(data):
-    """CRC_B of `data` as the two bytes that follow it on the air."""
-    low, high = crc_a(data, 0xFFFF)
-    return bytes((low ^ 0xFF, high ^ 0xFF))
 
 
 class Activation:

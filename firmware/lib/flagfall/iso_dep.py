@@ -24,10 +24,10 @@ _CID = const(0x08)
 _NAD = const(0x04)
 _NAK = const(0x10)
 
-_FSC = (16, 24, 32, 40, 48, 64, 96, 128, 256)  # by FSCI or FSDI, bytes with PCB and CRC
+FRAME_SIZES = (16, 24, 32, 40, 48, 64, 96, 128, 256)  # by FSCI or FSDI, bytes with PCB and CRC
 _OVERHEAD = const(3)  # PCB and CRC
 _DEFAULT_FSCI = const(2)
-_DEFAULT_FWI = const(4)
+DEFAULT_FWI = const(4)
 
 # Times in 1/fc, fc = 13.56 MHz = 339/25 per microsecond.
 _D_FWT = const(49152)
@@ -65,7 +65,7 @@ class Ats:
             raise Violation("ATS of another length than it says")
         t0 = ats[1] if len(ats) > 1 else _DEFAULT_FSCI
         at = 2
-        tb = _DEFAULT_FWI << 4
+        tb = DEFAULT_FWI << 4
         # b5, b6, b7 of T0 announce TA (bit rates), TB (times), TC (CID and NAD).
         at += 1 if t0 & 0x10 else 0
         if t0 & 0x20:
@@ -74,8 +74,8 @@ class Ats:
         at += 1 if t0 & 0x40 else 0
         if at > len(ats) and len(ats) > 1:
             raise Violation("ATS ends before its interface bytes")
-        self.fsc = _FSC[min(t0 & 0x0F, 8)]
-        self.fwi = tb >> 4 if tb >> 4 != 15 else _DEFAULT_FWI
+        self.fsc = FRAME_SIZES[min(t0 & 0x0F, 8)]
+        self.fwi = tb >> 4 if tb >> 4 != 15 else DEFAULT_FWI
         self.sfgi = tb & 0x0F if tb & 0x0F != 15 else 0
         self.historical = ats[at:]
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flagfall import pn532_frame as frames
-from flagfall.iso_dep import Ats
 
 from flagfall_host.bench import rf_time
 from flagfall_host.bench.reader.field import Exchange
@@ -149,9 +148,8 @@ class TimedPort:
         cards = self.chip.field.cards
         for exchange, us in self._card.exchanges[known:]:
             if exchange.response is not None:
-                ats = Ats(cards[0].ats if cards else b"")
-                n = len(exchange.response)
-                return rf_time.exchange(len(exchange.command), n, us, ats.fsc, _FSD, ats.fwi)
+                card, n = cards[0], len(exchange.response)
+                return rf_time.exchange(len(exchange.command), n, us, card.fsc, _FSD, card.fwi)
             return []
         for kind, payload in self._sniffer.decode(data):
             if kind == frames.DATA and payload[1] == _IN_LIST_PASSIVE_TARGET and cards:

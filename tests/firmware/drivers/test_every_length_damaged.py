@@ -1,15 +1,18 @@
 """An APDU of every length from 5 to 261 bytes, one frame in ten damaged in both directions.
 
-On the MFRC522 the frames are those on the air; on the PN532 those on the wire to the chip, whose
-air is the chip's own affair. Every answer is the right one, or a typed error after which the card
-is activated again; a command that was sent is executed at most once.
+On the MFRC522 and the FM175xx (with a card of each type) the frames are those on the air; on the
+PN532 those on the wire to the chip, whose air is the chip's own affair. Every answer is the right
+one, or a typed error after which the card is activated again; a command that was sent is executed
+at most once.
 """
 
 import asyncio
 import os
 import random
+from dataclasses import replace
 
 import pytest
+from drivers.fm175xx import FM175xx
 from drivers.mfrc522 import MFRC522
 from drivers.mfrc522_spi import RegisterBus
 from drivers.pn532 import PN532
@@ -17,8 +20,8 @@ from drivers.pn532_hsu import HSU
 from drivers.reader import CardLost, ReaderError
 from flagfall_host.bench.cards.card import Card
 from flagfall_host.bench.reader.field import Field
+from flagfall_host.bench.reader.fm175xx import FM175xxChip
 from flagfall_host.bench.reader.mfrc522 import MFRC522Chip
-from flagfall_host.bench.reader.picc import Frame
 from flagfall_host.bench.reader.pn532 import PN532Chip
 from flagfall_host.bench.reader.spi_bus import FakeSPI
 from flagfall_host.bench.reader.wire import Wire
@@ -33,8 +36,9 @@ class Answers(Card):
 
     name = "answers"
 
-    def __init__(self, length):
+    def __init__(self, length, kind):
         self.length = length  # of the answers
+        self.kind = kind
         self.executed = []
 
     def apdu(self, command):
@@ -95,33 +99,44 @@ def pn532(field, damage):
     return PN532(HSU(wire), ticks_ms=wire.ticks_ms)
 
 
-def mfrc522(field, damage):
-    chip = MFRC522Chip(field)
+def registers(chip, driver, damage):
     spi = FakeSPI(chip)
 
     def air(frame):
         data = damage(frame.data)
         if len(data) == len(frame.data):
-            return Frame(data, frame.bits)
-        # A frame ends within a byte when the signal goes: CRC_A alone cannot tell that a 00 is
+            return replace(frame, data=data)
+        # A frame ends within a byte when the signal goes: the CRC alone cannot tell that a 00 is
         # missing at its end, the count of bits can.
-        return Frame(data, 4) if data else None
+        return replace(frame, data=data, bits=4) if data else None
 
     chip.manners.inbound = chip.manners.outbound = air
 
     async def sleep_ms(ms):
         chip.advance(ms * 1000 + 10)
 
-    return MFRC522(
+    return driver(
         RegisterBus(spi, spi.cs), ticks_ms=lambda: int(chip.now_us / 1000), sleep_ms=sleep_ms
     )
+
+
+def mfrc522(field, damage):
+    return registers(MFRC522Chip(field), MFRC522, damage)
+
+
+def fm175xx(field, damage):
+    return registers(FM175xxChip(field), FM175xx, damage)
+
+
+def fm175xx_type_b(field, damage):
+    return registers(FM175xxChip(field), FM175xx, damage)
 
 
 class Line:
     def __init__(self, maker, seed, answer_length):
         self.damage = Damage(seed, maker is pn532)
         self.field = Field()
-        self.card = Answers(answer_length)
+        self.card = Answers(answer_length, "B" if maker is fm175xx_type_b else "A")
         self.field.place(self.card)
         self.reader = maker(self.field, self.damage)
         self.run(self.reader.open())
@@ -162,7 +177,7 @@ def apdu(length, number):
     )
 
 
-MAKERS = [pn532, mfrc522]
+MAKERS = [pn532, mfrc522, fm175xx, fm175xx_type_b]
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))

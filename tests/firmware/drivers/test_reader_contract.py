@@ -4,6 +4,7 @@ import asyncio
 import random
 
 import pytest
+from drivers.fm175xx import FM175xx
 from drivers.mfrc522 import MFRC522
 from drivers.mfrc522_spi import RegisterBus
 from drivers.pn532 import PN532
@@ -15,6 +16,7 @@ from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.cards.card import Card
 from flagfall_host.bench.reader.faults import Faults
 from flagfall_host.bench.reader.field import Field
+from flagfall_host.bench.reader.fm175xx import FM175xxChip
 from flagfall_host.bench.reader.mfrc522 import MFRC522Chip
 from flagfall_host.bench.reader.pn532 import PN532Chip
 from flagfall_host.bench.reader.pn532_buses import FakeI2C, FakePN532SPI
@@ -25,8 +27,9 @@ from flagfall_host.bench.reader.wire import Wire
 class Echo(Card):
     name = "echo"
 
-    def __init__(self, uid="08A1B2C3"):
+    def __init__(self, uid="08A1B2C3", kind="A"):
         self.executed = []
+        self.kind = kind
         self.uid = bytes.fromhex(uid)
 
     def apdu(self, command):
@@ -47,35 +50,44 @@ class Clock:
 
 def pn532_hsu(field):
     wire = Wire(PN532Chip(field))
-    return PN532(HSU(wire), ticks_ms=wire.ticks_ms), wire.chip
+    return PN532(HSU(wire), type_b=True, ticks_ms=wire.ticks_ms), wire.chip
 
 
 def pn532_i2c(field):
     chip, clock = PN532Chip(field), Clock()
     bus = I2CBus(FakeI2C(chip), clock.ticks_ms, clock.sleep_ms)
-    return PN532(bus, ticks_ms=clock.ticks_ms), chip
+    return PN532(bus, type_b=True, ticks_ms=clock.ticks_ms), chip
 
 
 def pn532_spi(field):
     chip, clock = PN532Chip(field), Clock()
     spi = FakePN532SPI(chip)
     bus = SPIBus(spi, spi.cs, clock.ticks_ms, clock.sleep_ms)
-    return PN532(bus, ticks_ms=clock.ticks_ms), chip
+    return PN532(bus, type_b=True, ticks_ms=clock.ticks_ms), chip
 
 
-def mfrc522(field):
-    chip = MFRC522Chip(field)
+def registers(chip, driver):
     spi = FakeSPI(chip)
 
     async def sleep_ms(ms):
         chip.advance(ms * 1000 + 10)
 
     bus = RegisterBus(spi, spi.cs)
-    return MFRC522(bus, ticks_ms=lambda: int(chip.now_us / 1000), sleep_ms=sleep_ms), chip
+    return driver(bus, ticks_ms=lambda: int(chip.now_us / 1000), sleep_ms=sleep_ms), chip
 
 
-MAKERS = [pn532_hsu, pn532_i2c, pn532_spi, mfrc522]
+def mfrc522(field):
+    return registers(MFRC522Chip(field), MFRC522)
+
+
+def fm175xx(field):
+    return registers(FM175xxChip(field), FM175xx)
+
+
+OK = b"\x90\x00"
+MAKERS = [pn532_hsu, pn532_i2c, pn532_spi, mfrc522, fm175xx]
 PN532_MAKERS = MAKERS[:3]
+TYPE_B_MAKERS = [*PN532_MAKERS, fm175xx]
 
 
 class Bench:
@@ -88,11 +100,21 @@ class Bench:
         return lambda *arguments: asyncio.run(coroutine(*arguments))
 
 
-@pytest.fixture(params=MAKERS, ids=lambda maker: maker.__name__)
-def bench(request):
-    bench = Bench(request.param)
+def opened(maker):
+    bench = Bench(maker)
     bench.open()
     return bench
+
+
+@pytest.fixture(params=MAKERS, ids=lambda maker: maker.__name__)
+def bench(request):
+    return opened(request.param)
+
+
+@pytest.fixture(params=TYPE_B_MAKERS, ids=lambda maker: maker.__name__)
+def bench_b(request):
+    """A reader that also takes type B."""
+    return opened(request.param)
 
 
 def apdu(length):
@@ -163,6 +185,55 @@ def test_two_cards(bench):
         bench.activate(0)
     bench.field.remove()
     assert bench.activate(0) is None
+
+
+def test_the_life_of_a_type_b_tap(bench_b):
+    card = Echo("B1A2C3D4", "B")
+    bench_b.field.place(card)
+    target = bench_b.activate(0)
+    assert (target.kind, target.uid, target.atqa) == ("B", card.uid, card.atqb[1:])
+    assert (target.sak, target.ats, target.takes_apdus) == (0, b"", True)
+    assert bench_b.present()
+    for length in (5, 61, 62, 261, 3000):
+        assert bench_b.transceive(apdu(length)) == apdu(length) + b"\x90\x00"
+    bench_b.field.remove()
+    assert not bench_b.present()
+    bench_b.field.place(card)
+    assert bench_b.activate(0).uid == card.uid
+    bench_b.release()
+    assert bench_b.activate(0).uid == card.uid, "halted, and woken again"
+    bench_b.field.tear(lambda command, index: True, "request")
+    with pytest.raises(CardLost):
+        bench_b.transceive(apdu(9))
+
+
+def test_types_alternate(bench_b):
+    for n in range(6):
+        kind = "AB"[n % 2]
+        card = Echo(f"0{n}A1B2C3", kind)
+        bench_b.field.place(card)
+        assert (bench_b.activate(0).kind, bench_b.transceive(apdu(n + 5))[-2:]) == (kind, OK)
+        bench_b.field.remove()
+        assert bench_b.activate(0) is None
+
+
+def test_two_type_b_cards(bench_b):
+    bench_b.field.place(Echo("B1A2C3D4", "B"))
+    bench_b.field.place(Echo("B2A2C3D4", "B"))
+    with pytest.raises(SeveralCards, match="present one"):
+        bench_b.activate(0)
+    bench_b.field.remove()
+    assert bench_b.activate(0) is None
+
+
+def test_a_type_b_card_without_apdus_is_told_apart_and_put_to_sleep(bench_b):
+    card = Echo("B1A2C3D4", "B")
+    card.protocol_info = bytes.fromhex("008070")
+    bench_b.field.place(card)
+    target = bench_b.activate(0)
+    assert (target.kind, target.takes_apdus) == ("B", False)
+    bench_b.release()
+    assert bench_b.activate(0).uid == card.uid
 
 
 def test_a_reader_without_its_supply(bench):

@@ -29,6 +29,7 @@ issuer_keys = keys.issuer_keys
 
 REVOKED_SERIAL = "000666"
 _ATS = ("0578807002", "0678807102A1", "0A787780024F4A434F50", "067770820290", "0575807002")
+_PROTOCOL_INFO = ("008171", "005171", "778175", "002174")  # ATQB: bit rates, FSCI and type, FWI
 
 
 class NoSuchCard(FlagfallError):
@@ -277,11 +278,15 @@ def make(name: str, *, seed: int = 1, store: Path | None = None, **overrides: An
     """A new card, or the one whose memory is in the file `store`.
 
     `overrides` are fields of Personalisation (of every application of the card, such as
-    balance=150), and the settings of the wrapped cards: at_byte, at_apdu, part, times (tearing),
-    noise and rate (garbage), attack (hostile). Raises NoSuchCard.
+    balance=150), the settings of the wrapped cards: at_byte, at_apdu, part, times (tearing),
+    noise and rate (garbage), attack (hostile); and kind="B" for the same card as type B on the
+    air. Raises NoSuchCard.
     """
     entry = _entry(name)
     settings = dict(overrides)
+    kind = settings.pop("kind", "A")
+    if kind not in ("A", "B"):
+        raise NoSuchCard(f"card {name!r}: kind is A or B, not {kind!r}")
     persons_settings = {
         f.name: settings.pop(f.name) for f in fields(Personalisation) if f.name in settings
     }
@@ -290,10 +295,10 @@ def make(name: str, *, seed: int = 1, store: Path | None = None, **overrides: An
     card: Card = ChipCard(
         name, persons, seed=seed, blocked=entry.blocked, store=store, random_uid=phone
     )
-    _identify(card, name, phone)
+    _identify(card, name, phone, kind)
     if entry.wrap:
         inner, card = card, entry.wrap(card, settings)
-        card.uid, card.ats, card.sens_res = inner.uid, inner.ats, inner.sens_res
+        card.identify_as(inner)
     if settings:
         raise NoSuchCard(f"card {name!r} has no setting {', '.join(sorted(settings))}")
     return card
@@ -305,10 +310,14 @@ def _entry(name: str) -> Entry:
     return _ENTRIES[name]
 
 
-def _identify(card: Card, name: str, phone: bool) -> None:
-    """Identity by name: 4-byte or 7-byte UID, and an ATS of one of several makes."""
+def _identify(card: Card, name: str, phone: bool, kind: str) -> None:
+    """Identity by name: 4-byte or 7-byte UID, an ATS of one of several makes; ATQB as type B."""
     digest = hashlib.sha256(name.encode("ascii")).digest()
-    if digest[0] % 2 and not phone:
+    card.kind = kind
+    if kind == "B":
+        card.uid = digest[1:5]
+        card.protocol_info = bytes.fromhex(_PROTOCOL_INFO[digest[8] % len(_PROTOCOL_INFO)])
+    elif digest[0] % 2 and not phone:
         card.uid, card.sens_res = b"\x04" + digest[1:7], bytes.fromhex("0044")
     else:
         card.uid, card.sens_res = b"\x62" + digest[1:4], bytes.fromhex("0004")

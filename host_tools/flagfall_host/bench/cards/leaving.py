@@ -27,8 +27,7 @@ class LeavingCard(Card):
             raise ValueError('give at_byte, or at_apdu and part "request" or "answer"')
         self.inner = inner
         self.name = inner.name
-        self.uid, self.ats = inner.uid, inner.ats
-        self.sens_res, self.sel_res = inner.sens_res, inner.sel_res
+        self.identify_as(inner)
         self.at_byte, self.at_apdu, self.part = at_byte, at_apdu, part
         self.left = False  # out of the field now
         self._times = times

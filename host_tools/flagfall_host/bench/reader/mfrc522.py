@@ -1,4 +1,4 @@
-"""NXP MFRC522, and the FM175xx with the same registers, as their host sees them.
+"""NXP MFRC522 as its host sees it; the FM175xx is built on it.
 
 Registers in, registers out, after the data sheet (MFRC522 rev. 3.9, section 9; "DS" below), with
 a clock: frames take the time they need on the air at 106 kbit/s, cards answer when they would,
@@ -11,10 +11,11 @@ from flagfall.iso14443a import crc_a
 
 from flagfall_host.bench.reader.field import Field
 from flagfall_host.bench.reader.picc import Frame, Manners, Picc
+from flagfall_host.bench.reader.picc_b import on_air
 
 COMMAND, COM_IRQ, DIV_IRQ, ERROR, STATUS1 = 0x01, 0x04, 0x05, 0x06, 0x07
 FIFO_DATA, FIFO_LEVEL, CONTROL, BIT_FRAMING, COLL = 0x09, 0x0A, 0x0C, 0x0D, 0x0E
-MODE, TX_MODE, RX_MODE, TX_CONTROL = 0x11, 0x12, 0x13, 0x14
+MODE, TX_MODE, RX_MODE, TX_CONTROL, TX_ASK = 0x11, 0x12, 0x13, 0x14, 0x15
 CRC_HIGH, CRC_LOW, T_MODE, T_PRESCALER = 0x21, 0x22, 0x2A, 0x2B
 T_RELOAD_HIGH, T_RELOAD_LOW, T_COUNTER_HIGH, T_COUNTER_LOW = 0x2C, 0x2D, 0x2E, 0x2F
 VERSION = 0x37
@@ -38,7 +39,9 @@ _RESET_US = 100.0
 
 
 class MFRC522Chip:
-    """An MFRC522 (`version` 0x92) or FM17522 (0x88) before a `Field`."""
+    """An MFRC522 (`version` 0x91, 0x92) before a `Field`."""
+
+    reset_values = _RESET
 
     def __init__(self, field: Field, manners: Manners | None = None, version: int = 0x92) -> None:
         self.field = field
@@ -51,7 +54,7 @@ class MFRC522Chip:
         self._reset()
 
     def _reset(self) -> None:
-        self._registers = dict(_RESET)
+        self._registers = dict(self.reset_values)
         self._fifo: deque[int] = deque()
         self._error = 0
         self._events: list[tuple[float, str, Frame | None, int]] = []
@@ -147,21 +150,29 @@ class MFRC522Chip:
         self.frames += 1
         if not data:
             return
+        kind = self._modulation()
         if self._registers.get(TX_MODE, 0) & 0x80:
-            data += crc_a(data, _CRC_PRESETS[self._registers[MODE] & 3])
-        frame = Frame(data, self._registers[BIT_FRAMING] & 0x07)
+            data += self._crc(data, kind)
+        frame = Frame(data, self._registers[BIT_FRAMING] & 0x07, kind=kind)
         end = self.now_us + frame.air_us
         self._events = [(end, "sent", None, 0)]
         if self._registers.get(T_MODE, 0) & 0x80:
             self._timer_end = end + self._timer_us()
-        type_a = self._registers.get(TX_MODE, 0) & 0x03 == 0
-        cards = self._present() if type_a else []
-        answers = [a for card in cards if (a := card.receive(frame, end)) is not None]
+        heard = [a for card in self._present() if (a := card.receive(frame, end)) is not None]
+        same = self._registers.get(RX_MODE, 0) & 0x03 == self._registers.get(TX_MODE, 0) & 0x03
+        answers = heard if same else []
         if answers:
             start = end + min(delay for delay, _ in answers)
             answer, collision = _merge([f for _, f in answers])
             self._events.append((start, "start", None, 0))
             self._events.append((start + answer.air_us, "received", answer, collision))
+
+    def _modulation(self) -> str:
+        """The type of card that hears what is sent now; "" for none."""
+        return "A" if self._registers.get(TX_MODE, 0) & 0x03 == 0 else ""
+
+    def _crc(self, data: bytes, kind: str) -> bytes:
+        return crc_a(data, _CRC_PRESETS[self._registers[MODE] & 3])
 
     def _run(self) -> None:
         # Everything that has happened up to now, in its order.
@@ -186,8 +197,7 @@ class MFRC522Chip:
         if not frame.parity_ok:
             self._raise_error(ERR_PARITY)
         if self._registers.get(RX_MODE, 0) & 0x80 and not collision:
-            preset = _CRC_PRESETS[self._registers[MODE] & 3]
-            if len(data) < 3 or crc_a(data[:-2], preset) != data[-2:]:
+            if len(data) < 3 or self._crc(data[:-2], frame.kind) != data[-2:]:
                 self._raise_error(ERR_CRC)
             data = data[:-2]
         if collision:
@@ -237,7 +247,7 @@ class MFRC522Chip:
             placing = self.field.placing(card)
             known = self._piccs.get(id(card))
             if known is None or known[0] != placing:
-                known = (placing, Picc(self.field, card, self.manners))
+                known = (placing, on_air(self.field, card, self.manners))
             now[id(card)] = known
         self._piccs = now
         return [picc for _, picc in now.values()]

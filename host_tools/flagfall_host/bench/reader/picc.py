@@ -2,6 +2,7 @@
 
 For reader chips that leave these to their host. Frames come without parity bits; a frame knows
 how many bits of its last byte count. The card behind it stays the same `Card` that a PN532 sees.
+Type B is `PiccB` in picc_b.py.
 """
 
 import math
@@ -9,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flagfall.iso14443a import crc_a
-from flagfall.iso_dep import Ats
+from flagfall.iso_dep import FRAME_SIZES
 
 from flagfall_host.bench.cards.card import Card, CardLeft
 from flagfall_host.bench.reader.field import Field
 
 IDLE, READY, ACTIVE, HALT, PROTOCOL = "idle", "ready", "active", "halt", "protocol"
 
-_FRAME_SIZES = (16, 24, 32, 40, 48, 64, 96, 128, 256)
 _FDT_US = 91.2  # frame delay time of a card that answers at once: 1236/fc
 _MAX_APDU = 65544
 _WTX_AT = 0.9  # of its waiting time a card has used up when it asks for more
@@ -24,15 +24,20 @@ _WTX_AT = 0.9  # of its waiting time a card has used up when it asks for more
 
 @dataclass(frozen=True)
 class Frame:
-    """Bytes on the air. `bits`: how many bits of the last byte count, 0 for all."""
+    """Bytes on the air. `bits`: how many bits of the last byte count, 0 for all. `kind`: the
+    modulation, A or B."""
 
     data: bytes
     bits: int = 0
     parity_ok: bool = True
+    kind: str = "A"
 
     @property
     def air_us(self) -> float:
-        """Microseconds at 106 kbit/s: start bit, data bits with their parity, end."""
+        """Microseconds at 106 kbit/s. Type A: start bit, data bits with their parity, end. Type
+        B: start of frame (12 etu), characters of 10, end of frame (10), no extra guard time."""
+        if self.kind == "B":
+            return (22 + 10 * len(self.data)) * 128 / 13.56
         bits = (len(self.data) - 1) * 9 + self.bits if self.bits else len(self.data) * 9
         return (bits + 2) * 128 / 13.56
 
@@ -53,7 +58,9 @@ class Manners:
 
 
 class Picc:
-    """One card before the antenna, as the frames see it."""
+    """One type A card before the antenna, as the frames see it."""
+
+    answers_after_us = _FDT_US  # the end of a command and the start of an answer without work
 
     def __init__(self, rf: Field, card: Card, manners: Manners | None = None) -> None:
         self._field = rf
@@ -83,12 +90,12 @@ class Picc:
     def receive(self, frame: Frame, at_us: float) -> tuple[float, Frame] | None:
         """Take a frame from the reader that ends at `at_us`; return (microseconds until the
         answer starts, answer) or None. A card that is still at work hears nothing."""
-        if at_us < self._busy_until:
+        if at_us < self._busy_until or frame.kind != self.card.kind:
             return None
         heard = self.manners.inbound(frame)
         if heard is None:
             return None
-        self._delay = _FDT_US
+        self._delay = self.answers_after_us
         said = self._receive(heard)
         self._busy_until = at_us + self._delay
         if said is None:
@@ -116,22 +123,22 @@ class Picc:
         if len(data) < 3 or frame.bits or crc_a(data[:-2]) != data[-2:]:
             return None
         body = data[:-2]
-        if (
-            self.state == ACTIVE
-            and body[0] == 0xE0
-            and len(body) == 2
-            and self.card.sel_res & 0x20
-        ):
-            self._fsd = _FRAME_SIZES[min(body[1] >> 4, 8)]
-            self.state = PROTOCOL
-            self._forget()
-            return self._with_crc(self.card.ats)
+        takes_rats = self.state == ACTIVE and self.card.sel_res & 0x20
+        if takes_rats and body[0] == 0xE0 and len(body) == 2:
+            self.start_protocol(body[1] >> 4)
+            return self.with_crc(self.card.ats)
         if self.state == PROTOCOL:
             self.blocks += 1
             return self._block(body)
         if self.state == ACTIVE:
             self.state = HALT if body == b"\x50\x00" else IDLE
         return None
+
+    def start_protocol(self, fsdi: int) -> None:
+        """The card is in ISO/IEC 14443-4 from here on; `fsdi` codes the reader's frame size."""
+        self._fsd = FRAME_SIZES[min(fsdi, 8)]
+        self.state = PROTOCOL
+        self._forget()
 
     # ISO/IEC 14443-3, 6.5: anticollision and selection.
 
@@ -157,9 +164,9 @@ class Picc:
                 return None
             if self._level + 1 < len(parts):
                 self._level += 1
-                return self._with_crc(b"\x04")
+                return self.with_crc(b"\x04")
             self.state = ACTIVE
-            return self._with_crc(bytes((self.card.sel_res,)))
+            return self.with_crc(bytes((self.card.sel_res,)))
         known = (data[1] >> 4) * 8 - 16 + (data[1] & 0x07)
         if known < 0 or known > 39:
             self._error()
@@ -186,7 +193,7 @@ class Picc:
             return self._on_r_block(pcb)
         if pcb == 0xC2:
             self.state = HALT
-            return self._with_crc(b"\xc2")
+            return self.with_crc(b"\xc2")
         if pcb == 0xF2 and self._next is not None:
             return self._go_on()
         return None
@@ -214,9 +221,9 @@ class Picc:
 
     def _on_r_block(self, pcb: int) -> Frame | None:
         if pcb & 1 == self._bn:
-            return None if self._last is None else self._with_crc(self._last)  # rule 11
+            return None if self._last is None else self.with_crc(self._last)  # rule 11
         if pcb & 0x10:
-            return self._with_crc(bytes((0xA2 | self._bn,)))  # rule 12
+            return self.with_crc(bytes((0xA2 | self._bn,)))  # rule 12
         if not self._response:
             return None
         self._bn ^= 1  # rule E
@@ -230,8 +237,8 @@ class Picc:
 
     @property
     def _fwt_us(self) -> float:
-        """The waiting time that this card's ATS announces (ISO/IEC 14443-4, 7.2)."""
-        return (4096 << Ats(self.card.ats).fwi) / 13.56
+        """The waiting time that this card announces (ISO/IEC 14443-4, 7.2)."""
+        return (4096 << self.card.fwi) / 13.56
 
     def _go_on(self) -> Frame:
         # The response, or before it what the card still asks of extra time.
@@ -251,8 +258,8 @@ class Picc:
 
     def _say(self, block: bytes) -> Frame:
         self._last = block
-        return self._with_crc(block)
+        return self.with_crc(block)
 
-    @staticmethod
-    def _with_crc(data: bytes) -> Frame:
+    def with_crc(self, data: bytes) -> Frame:
+        """`data` as a frame of this kind of card."""
         return Frame(data + crc_a(data))

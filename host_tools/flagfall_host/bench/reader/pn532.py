@@ -1,8 +1,10 @@
 """NXP PN532 as its host sees it: bytes in, bytes out (UM0701-02; "UM" below).
 
 `PN532Chip.feed` takes what the host sends and returns what the chip sends. Time is not modelled:
-an answer follows its ACK at once. `idle` is called now and then by whoever owns the wire, for
-what the chip sends by itself: the answer to a poll that waited for a card.
+an answer follows its ACK at once, and APDUs reach a card whole. Only frames of a host that does
+ISO-DEP itself (InCommunicateThru) go through the card's air. `idle` is called now and then by
+whoever owns the wire, for what the chip sends by itself: the answer to a poll that waited for a
+card.
 """
 
 from collections.abc import Callable
@@ -12,13 +14,17 @@ from flagfall import pn532_frame as frames
 from flagfall_host.bench.cards.card import Card, CardLeft
 from flagfall_host.bench.reader.faults import Faults
 from flagfall_host.bench.reader.field import Field
+from flagfall_host.bench.reader.picc import ACTIVE, Picc
+from flagfall_host.bench.reader.picc_b import on_air
 
-# Power modes of the HSU host link (UM 3.1.3): after power-up only SAMConfiguration is taken.
+# Power modes of the HSU host link (UM 3.1.3): after power-up only SAMConfiguration is taken, and
+# GetFirmwareVersion, by which nfcpy finds chips.
 ASLEEP, LOW_VBAT, NORMAL = "asleep", "low-vbat", "normal"
 
 # Status bytes, UM 7.1.
 OK = 0x00
 TIMEOUT = 0x01
+CRC_ERROR = 0x02
 BUFFER_TOO_SMALL = 0x07
 INVALID_PARAMETER = 0x10
 NOT_ACCEPTABLE = 0x27
@@ -27,6 +33,11 @@ MORE = 0x40
 _FIRMWARE = bytes.fromhex("32010607")  # IC PN532, 1.6, type A + type B + ISO 18092
 _AUTOMATIC_RATS = 0x10
 _PARAMETERS_AT_RESET = 0x34  # automatic ATR_RES, automatic RATS, ISO 14443-4 PICC
+_TYPE_A, _TYPE_B = 0, 3  # BrTy of InListPassiveTarget
+_FSDI = 5  # the chip's own blocks are of 64 bytes
+_CID = 1  # what the chip gives to type B cards
+_AIR_US = 100_000.0  # between two frames: enough for any card to be ready again
+_WAKING_EDGES = 5
 _FOREVER = 0xFF
 _MAX_DATA = 262  # DataIn and DataOut of one InDataExchange (UM 7.3.8)
 _MAX_APDU = 65544  # what the simulator collects of a chained command, bytes
@@ -74,7 +85,7 @@ class PN532Chip:
 
     def power_cycle(self) -> None:
         """Supply off and on: everything the host had set is gone."""
-        self.mode = ASLEEP
+        self._sleep()
         self.baud = 115200
         self._next_baud: int | None = None
         self._decoder = frames.Decoder()
@@ -86,8 +97,13 @@ class PN532Chip:
         self._outgoing = b""  # what the host has chained of a command so far
         self._incoming = b""  # what of a response the host has not fetched yet
         self._waiting: bytes | None = None  # a poll without an end
+        self._air_us = 0.0
         self._forget_targets()
         self.field.power(False)
+
+    def _sleep(self) -> None:
+        self.mode = ASLEEP
+        self._edges = 0
 
     def wake(self) -> None:
         """Chip select or address on the bus wakes the chip as rising edges on HSU do."""
@@ -99,12 +115,7 @@ class PN532Chip:
         """Take bytes from the host; return the bytes that the chip sends now."""
         out = b""
         if self.mode == ASLEEP:
-            # Rising edges wake the UART; what comes before a 55 is lost.
-            start = data.find(b"\x55")
-            if start < 0:
-                return b""
-            self.wake()
-            data = data[start:]
+            data = self._woken_by(data)
         for kind, payload in self._decoder.decode(data):
             if kind == frames.DATA and payload[0] == frames.TO_CHIP:
                 out += self._take(payload[1:])
@@ -113,6 +124,16 @@ class PN532Chip:
             elif kind == frames.NACK_FRAME and self._last_response and self._waiting is None:
                 out += self.faults.answer(self._last_response)
         return out
+
+    def _woken_by(self, data: bytes) -> bytes:
+        # The fifth rising edge wakes the chip (UM 3.1.3.3); the byte that has it is lost.
+        for i, byte in enumerate(data):
+            line = byte << 1 | 0x200  # start bit, data from the low end, stop bit
+            self._edges += (line & ~(line << 1)).bit_count()
+            if self._edges >= _WAKING_EDGES:
+                self.wake()
+                return data[i + 1 :]
+        return b""
 
     def idle(self) -> bytes:
         """Time passes; return what the chip sends by itself."""
@@ -127,7 +148,7 @@ class PN532Chip:
     def _take(self, command: bytes) -> bytes:
         if not command:
             return self.faults.ack(frames.ACK) + self.faults.answer(frames.ERROR)
-        if self.mode == LOW_VBAT and command[0] != 0x14:
+        if self.mode == LOW_VBAT and command[0] not in (0x02, 0x14):
             return b""
         if self.faults.take("deaf"):
             return b""
@@ -209,7 +230,8 @@ class PN532Chip:
         return b""
 
     def _power_down(self, data: bytes) -> bytes:
-        self.mode = ASLEEP if data[0] else self.mode  # some wake-up source is needed
+        if data[0]:  # some wake-up source is needed
+            self._sleep()
         self.field.power(False)
         self._forget_targets()
         return bytes((OK if data[0] else INVALID_PARAMETER,))
@@ -233,25 +255,41 @@ class PN532Chip:
         self._forget_targets()
         self._rf(True)
         wanted = data[2:]
-        found = []
-        if br_ty == 0:
-            found = [c for c in self.field.cards if not wanted or c.uid == _plain_uid(wanted)]
+        found: list[Card] = []
+        if br_ty == _TYPE_A:
+            cards = [c for c in self.field.cards if c.kind == "A"]
+            found = [c for c in cards if not wanted or c.uid == _plain_uid(wanted)]
+        elif br_ty == _TYPE_B:
+            afi = wanted[0]
+            found = [c for c in self.field.cards if c.kind == "B" and afi in (0, c.app_data[0])]
         if not found and self._passive_retries == _FOREVER:
             raise Pending
         out = bytes((min(len(found), max_tg),))
         for tg, card in enumerate(found[:max_tg], 1):
-            self._targets[tg] = card
+            self._targets[tg] = on_air(self.field, card)
             self._selected_tg = tg
-            out += bytes((tg,)) + card.sens_res + bytes((card.sel_res, len(card.uid))) + card.uid
-            if card.sel_res & 0x20 and self._parameters & _AUTOMATIC_RATS:
-                out += card.ats
+            out += bytes((tg,)) + self._activate(self._targets[tg])
+        return out
+
+    def _activate(self, picc: Picc) -> bytes:
+        card = picc.card
+        if card.kind == "B":
+            attrib = bytes((0x1D, *card.uid, 0x00, _FSDI, card.protocol_info[1] & 0x0F, _CID))
+            self._on_air(picc, b"\x05\x00\x08")
+            answer = self._on_air(picc, attrib) or b""
+            return card.atqb + bytes((len(answer),)) + answer
+        out = card.sens_res + bytes((card.sel_res, len(card.uid))) + card.uid
+        picc.state = ACTIVE
+        if card.sel_res & 0x20 and self._parameters & _AUTOMATIC_RATS:
+            picc.start_protocol(_FSDI)
+            out += card.ats
         return out
 
     def _in_data_exchange(self, data: bytes) -> bytes:
         tg, more, part = data[0] & 0x3F, data[0] & MORE, data[1:]
-        card = self._targets.get(tg)
-        if card is None:
+        if tg not in self._targets:
             return self._status(NOT_ACCEPTABLE)
+        card = self._targets[tg].card
         self._selected_tg = tg
         if len(part) > _MAX_DATA or len(self._outgoing) + len(part) > _MAX_APDU:
             return self._status(BUFFER_TOO_SMALL)
@@ -276,8 +314,22 @@ class PN532Chip:
         return self._status(MORE if self._incoming else OK) + part
 
     def _in_communicate_thru(self, data: bytes) -> bytes:
-        # Raw frames reach the air, but no card here speaks below ISO/IEC 14443-4.
-        return self._status(TIMEOUT)
+        picc = self._targets.get(self._selected_tg)
+        answer = None if picc is None else self._on_air(picc, data)
+        if answer is None:
+            return self._status(TIMEOUT)
+        return self._status(OK if answer else CRC_ERROR) + answer
+
+    def _on_air(self, picc: Picc, data: bytes) -> bytes | None:
+        """Send one frame; the answer without its CRC, b"" if that is wrong, None for silence."""
+        if picc.card not in self.field.cards:
+            return None
+        self._air_us += _AIR_US
+        heard = picc.receive(picc.with_crc(data), self._air_us)
+        if heard is None:
+            return None
+        answer = heard[1].data[:-2]
+        return answer if picc.with_crc(answer).data == heard[1].data else b""
 
     def _in_deselect(self, data: bytes) -> bytes:
         return self._status(OK if not data[0] or data[0] in self._targets else NOT_ACCEPTABLE)
@@ -302,10 +354,11 @@ class PN532Chip:
 
     @property
     def _selected(self) -> Card | None:
-        return self._targets.get(self._selected_tg)
+        picc = self._targets.get(self._selected_tg)
+        return None if picc is None else picc.card
 
     def _forget_targets(self) -> None:
-        self._targets: dict[int, Card] = {}
+        self._targets: dict[int, Picc] = {}
         self._selected_tg = 0
         self._outgoing = b""
         self._incoming = b""

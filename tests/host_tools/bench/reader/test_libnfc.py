@@ -50,3 +50,21 @@ def test_nfc_list_finds_no_card_and_can_be_run_again_on_the_same_port():
         assert "1 ISO14443A passive target(s) found:" in nfc_list(port)
         field.remove()
         assert "0 ISO14443A passive target(s) found." in nfc_list(port)
+
+
+def test_nfc_list_finds_a_type_b_card():
+    field = Field()
+    card = Plain()
+    card.kind = "B"
+    card.uid = bytes.fromhex("B1A2C3D4")
+    card.app_data = bytes.fromhex("00112233")
+    card.protocol_info = bytes.fromhex("008171")
+    field.place(card)
+    with PtyPort(PN532Chip(field)) as port:
+        lines = nfc_list(port)
+        assert "0 ISO14443A passive target(s) found." in lines
+        assert "1 ISO14443B passive target(s) found:" in lines
+        assert "PUPI: b1 a2 c3 d4" in lines
+        assert "Application Data: 00 11 22 33" in lines
+        assert "Protocol Info: 00 81 71" in lines
+        assert "* Maximum frame sizes: 256 bytes" in lines

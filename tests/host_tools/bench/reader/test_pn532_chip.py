@@ -72,12 +72,28 @@ def test_published_exchanges(chip):
 def test_deaf_until_woken_and_configured(field):
     chip = PN532Chip(field)
     version = encode(b"\xd4\x02")
-    assert chip.feed(version + SAM) == b""
-    assert chip.mode == "asleep"
+    assert chip.feed(b"\xff\xff\x00\x00") == b""
+    assert chip.mode == "asleep", "each of these bytes has one rising edge"
     assert chip.feed(b"\x55") == b""
     assert chip.mode == "low-vbat"
-    assert chip.feed(version) == b""
+    assert chip.feed(encode(b"\xd4\x4a\x01\x00")) == b"", "no command for cards"
+    assert chip.feed(version) == ACK + encode(bytes.fromhex("D50332010607")), "nfcpy counts on it"
     assert chip.feed(SAM).startswith(ACK)
+    assert chip.feed(encode(b"\xd4\x32\x01\x01")).startswith(ACK)
+
+
+@pytest.mark.parametrize("wake", ["55", "00" * 5, "01" * 3, "AAFF"])
+def test_five_rising_edges_wake_it(field, wake):
+    chip = PN532Chip(field)
+    chip.feed(bytes.fromhex(wake))
+    assert chip.mode == "low-vbat"
+    assert chip.feed(SAM).startswith(ACK)
+
+
+def test_configured_it_answers(field):
+    chip = PN532Chip(field)
+    version = encode(b"\xd4\x02")
+    assert chip.feed(WAKE + SAM).startswith(ACK)
     assert chip.feed(version) == ACK + encode(bytes.fromhex("D50332010607"))
 
 
