@@ -100,7 +100,7 @@ class Bench:
         return lambda *arguments: asyncio.run(coroutine(*arguments))
 
 
-def opened(maker):
+def opened_bench(maker):
     bench = Bench(maker)
     bench.open()
     return bench
@@ -108,13 +108,13 @@ def opened(maker):
 
 @pytest.fixture(params=MAKERS, ids=lambda maker: maker.__name__)
 def bench(request):
-    return opened(request.param)
+    return opened_bench(request.param)
 
 
 @pytest.fixture(params=TYPE_B_MAKERS, ids=lambda maker: maker.__name__)
 def bench_b(request):
     """A reader that also takes type B."""
-    return opened(request.param)
+    return opened_bench(request.param)
 
 
 def apdu(length):
