@@ -1,6 +1,7 @@
 """A client from elsewhere: nfcpy on the simulated PN532, its own ISO-DEP on the card's air."""
 
 import sys
+import time
 import types
 from contextlib import contextmanager
 
@@ -31,11 +32,38 @@ class Echo(Card):
         return command + b"\x90\x00"
 
 
+LIMIT_S = 10
+
+
 class Line(nfc.clf.transport.TTY):
-    """nfcpy gives a chip 100 ms; a busy test machine may need longer to play one."""
+    """nfcpy gives a chip 100 ms to answer and 1 ms to change its speed; a busy test machine may
+    need longer to play one."""
+
+    def __init__(self, port, chip):
+        self._chip = chip
+        super().__init__(port)
 
     def read(self, timeout):
-        return super().read(max(timeout, 10_000))
+        return super().read(max(timeout, LIMIT_S * 1000))
+
+    def open(self, port, baudrate=115200):
+        if self.tty is not None:
+            self._wait_for(baudrate)
+        super().open(port, baudrate)
+
+    @property
+    def baudrate(self):
+        return self.tty.baudrate
+
+    @baudrate.setter
+    def baudrate(self, value):
+        self._wait_for(value)
+        self.tty.baudrate = value
+
+    def _wait_for(self, baudrate):
+        end = time.monotonic() + LIMIT_S
+        while self._chip.baud != baudrate and time.monotonic() < end:
+            time.sleep(0.001)
 
 
 @contextmanager
@@ -43,9 +71,10 @@ def presented(card):
     """nfcpy's tag object for `card`, before a PN532 on a serial line."""
     field = Field()
     field.place(card)
-    with PtyPort(PN532Chip(field)) as port:
+    chip = PN532Chip(field)
+    with PtyPort(chip) as port:
         frontend = nfc.ContactlessFrontend()
-        frontend.device = nfc.clf.pn532.init(Line(port.path))
+        frontend.device = nfc.clf.pn532.init(Line(port.path, chip))
         try:
             target = frontend.sense(nfc.clf.RemoteTarget("106" + card.kind))
             yield nfc.tag.activate(frontend, target), field
