@@ -1,11 +1,13 @@
 """`flagfall fleet`: the folder of keys that everything else follows from."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from flagfall_host.depot.authority import Authority
 from flagfall_host.depot.fleet import SECRET_VARIABLE, Fleet
 
 app = typer.Typer(help="The fleet's folder of keys.", no_args_is_help=True)
@@ -30,7 +32,7 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Make new keys for a fleet: master key and RSA pair."""
+    """Make new keys for a fleet: master key, RSA pair and certificate authority."""
     fleet = Fleet.create(folder, name, secret)
     say = Console(stderr=True, highlight=False).print
     say(f"Fleet {fleet.name!r} is in {folder}, key id {fleet.key_id.hex()}.", soft_wrap=True)
@@ -45,3 +47,14 @@ def init(
         "unit can be spoken to and no card data opened without it.",
         soft_wrap=True,
     )
+
+
+@app.command()
+def authority(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The fleet folder.")],
+) -> None:
+    """Make the certificate authority of a fleet folder from before there were uplinks."""
+    secret = os.environ.get(SECRET_VARIABLE)
+    fleet = Fleet.open(folder, secret)
+    Authority.create(folder, fleet.name, secret)
+    typer.echo(f"{folder}: authority made. Keep a new copy of the whole folder now.", err=True)

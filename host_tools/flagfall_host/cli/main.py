@@ -25,6 +25,7 @@ bench = typer.Typer(help="The simulated world: readers, cards, taxis.", no_args_
 _GROUPS = {
     "unit": ("unit", "app"),
     "fleet": ("fleet", "app"),
+    "gateway": ("gateway", "app"),
     "ledger": ("ledger", "app"),
     "acquirer": ("acquirer", "app"),
     "journal": ("journal", "app"),

@@ -17,6 +17,7 @@ from serial.tools import list_ports
 from flagfall_host.cli.options import FLEET, LEDGER, Baud, Fast, FleetDir, Json, LedgerPlace, Port
 from flagfall_host.cli.pull_progress import PullDisplay
 from flagfall_host.depot import permit
+from flagfall_host.depot.authority import certificate_file
 from flagfall_host.depot.fleet import Fleet, FleetError
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import FactoryState, LinkError, UnknownUnit
@@ -281,16 +282,19 @@ def provision(
     baud: Baud = BASE_BAUD,
     as_json: Json = False,
 ) -> None:
-    """Give a unit in factory state its id and keys."""
+    """Give a unit in factory state its id and keys, and its certificate for the uplink."""
     check_unit_id(unit_id)
     keys = Fleet.open(fleet)
     settings = json.loads(read_pushed_file(PushKind.CONFIG, config)) if config else None
     first = _next_epoch(ledger, unit_id) if epoch is None else epoch
     identity = Identity(unit_id, keys.unit_key(unit_id), keys.public_der, first)
+    authority = keys.authority()
+    certificate = certificate_file(authority, authority.issue_unit(unit_id))
     with Link(SerialWire(port, baud), keys.unit_key) as link:
         find_unit(link)
-        provision_unit(link, identity, settings)
-    fields = {"unit": unit_id, "state": "provisioned", "epoch": first}
+        dials = provision_unit(link, identity, settings, certificate)
+    uplink = "certificate given" if dials else "none: this firmware takes no certificate"
+    fields = {"unit": unit_id, "state": "provisioned", "epoch": first, "uplink": uplink}
     _print(fields | {"key_id": keys.key_id.hex()}, as_json)
 
 

@@ -4,6 +4,7 @@
     master.key           the master key, in hex or sealed under a secret
     fleet-private.pem    opens the card data of every unit; PKCS #8, encrypted under the secret
     fleet-public.pem     what each unit is given
+    authority.pem        the certificate authority of the uplink, and its private key beside it
 
 All files are 0600. docs/formats.md section 1 has the derivations. A folder that is lost cannot
 be made again: no unit could be spoken to, and no card data opened.
@@ -11,36 +12,50 @@ be made again: no unit could be spoken to, and no card data opened.
 
 import datetime
 import hashlib
-import json
 import os
 import re
 import secrets
 import tomllib
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from flagfall_host.errors import FlagfallError
+from flagfall_host.depot.authority import Authority
+from flagfall_host.depot.key_files import (
+    MASTER_BYTES,
+    SECRET_VARIABLE,
+    FleetError,
+    private_pem,
+    read_private,
+    read_private_file,
+    seal,
+    unseal,
+    write_new,
+)
 
-SECRET_VARIABLE = "FLAGFALL_FLEET_SECRET"  # noqa: S105 - the name of a variable
-_MASTER_BYTES = 32
+__all__ = ["SECRET_VARIABLE", "Fleet", "FleetError", "UnitKeys"]
+
 _RSA_BITS = 2048
 _PUBLIC_EXPONENT = 65_537
-_SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
 _NAME = re.compile(r"[A-Za-z0-9 ._-]{1,40}")
 
 
-class FleetError(FlagfallError):
-    """The fleet folder cannot be made, read or trusted."""
+class UnitKeys:
+    """The keys of all units of a fleet, each derived from the master key when it is asked for."""
+
+    def __init__(self, master_key: bytes) -> None:
+        self._master = master_key
+
+    def unit_key(self, unit_id: str) -> bytes:
+        """The 32-byte key of this unit."""
+        kdf = HKDF(SHA256(), 32, salt=b"flagfall", info=b"unit" + unit_id.encode())
+        return kdf.derive(self._master)
 
 
-class Fleet:
+class Fleet(UnitKeys):
     """An opened fleet folder. Keys are bytes and never part of its text."""
 
     def __init__(
@@ -49,7 +64,7 @@ class Fleet:
         self.folder = folder
         self.name = name
         self.private_key = private_key
-        self._master = master_key
+        super().__init__(master_key)
 
     def __repr__(self) -> str:
         return f"Fleet({self.name!r}, {str(self.folder)!r})"
@@ -66,11 +81,6 @@ class Fleet:
         """8 bytes that name the fleet key in KEY records."""
         return hashlib.sha256(self.public_der).digest()[:8]
 
-    def unit_key(self, unit_id: str) -> bytes:
-        """The 32-byte key of this unit."""
-        kdf = HKDF(SHA256(), 32, salt=b"flagfall", info=b"unit" + unit_id.encode())
-        return kdf.derive(self._master)
-
     @staticmethod
     def create(folder: Path, name: str = "fleet", secret: str | None = None) -> "Fleet":
         """Make a new folder with new keys, sealed under `secret` if there is one.
@@ -84,15 +94,16 @@ class Fleet:
                 f"{folder}: there is a fleet in this folder already; its keys are not replaced. "
                 "Choose another folder"
             )
-        master = secrets.token_bytes(_MASTER_BYTES)
+        master = secrets.token_bytes(MASTER_BYTES)
         private = rsa.generate_private_key(_PUBLIC_EXPONENT, _RSA_BITS)
         fleet = Fleet(folder, name, master, private)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(folder / "master.key", _seal(master, secret))
-            _write(folder / "fleet-private.pem", _private_pem(private, secret))
-            _write(folder / "fleet-public.pem", _public_pem(private))
-            _write(folder / "fleet.toml", fleet._toml(secret))
+            write_new(folder / "master.key", seal(master, secret))
+            write_new(folder / "fleet-private.pem", private_pem(private, secret))
+            write_new(folder / "fleet-public.pem", _public_pem(private))
+            Authority.create(folder, name, secret)
+            write_new(folder / "fleet.toml", fleet._toml(secret))
         except OSError as e:
             raise FleetError(f"{folder}: the fleet cannot be written: {e.strerror}") from e
         return fleet
@@ -103,14 +114,16 @@ class Fleet:
         if secret is None:
             secret = os.environ.get(SECRET_VARIABLE)
         try:
-            settings = tomllib.loads(_read(folder / "fleet.toml").decode())
+            settings = tomllib.loads(read_private_file(folder / "fleet.toml").decode())
             name = str(settings["name"])
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
             raise FleetError(f"{folder / 'fleet.toml'}: not TOML: {e}") from e
         except KeyError as e:
             raise FleetError(f"{folder / 'fleet.toml'}: {e} is missing") from e
-        master = _unseal(folder / "master.key", secret)
-        private = _private_key(folder / "fleet-private.pem", secret)
+        master = unseal(folder / "master.key", secret)
+        private = read_private(folder / "fleet-private.pem", secret)
+        if not isinstance(private, rsa.RSAPrivateKey):
+            raise FleetError(f"{folder / 'fleet-private.pem'}: not an RSA key")
         fleet = Fleet(folder, name, master, private)
         if settings.get("key_id") not in (None, fleet.key_id.hex()):
             raise FleetError(
@@ -118,6 +131,17 @@ class Fleet:
                 "from the same backup"
             )
         return fleet
+
+    def for_a_gateway(self, secret: str | None = None) -> bytes:
+        """The master key as a gateway's folder holds it, sealed under `secret` if there is one.
+
+        A gateway proves units and checks records with it. It opens no card data and signs nothing.
+        """
+        return seal(self._master, secret)
+
+    def authority(self, secret: str | None = None) -> Authority:
+        """The fleet's CA; `secret` as in `open`. Raises FleetError."""
+        return Authority.open(self.folder, secret or os.environ.get(SECRET_VARIABLE))
 
     def _toml(self, secret: str | None) -> bytes:
         made = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -130,94 +154,7 @@ class Fleet:
         ).encode()
 
 
-def _write(path: Path, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            raise FleetError(
-                f"{path}: others on this machine may read it: run `chmod 600 {path}`, and think "
-                "of who may have read it already"
-            )
-        return path.read_bytes()
-    except FileNotFoundError as e:
-        raise FleetError(
-            f"{path}: not there: is {path.parent} a fleet folder? `flagfall fleet init` makes one"
-        ) from e
-    except OSError as e:
-        raise FleetError(f"{path}: cannot be read: {e.strerror}") from e
-
-
-def _derive(secret: str, salt: bytes) -> bytes:
-    return Scrypt(salt=salt, length=32, **_SCRYPT).derive(secret.encode())
-
-
-def _seal(master: bytes, secret: str | None) -> bytes:
-    if not secret:
-        return master.hex().encode() + b"\n"
-    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-    sealed = AESGCM(_derive(secret, salt)).encrypt(nonce, master, b"flagfall master key")
-    fields = {"kdf": "scrypt", "salt": salt.hex(), "nonce": nonce.hex(), "sealed": sealed.hex()}
-    return json.dumps(fields).encode() + b"\n"
-
-
-def _unseal(path: Path, secret: str | None) -> bytes:
-    text = _read(path).decode("ascii", "replace").strip()
-    try:
-        if not text.startswith("{"):
-            master = bytes.fromhex(text)
-        else:
-            if not secret:
-                raise FleetError(
-                    f"{path}: sealed: set {SECRET_VARIABLE} to the secret it was sealed under"
-                )
-            fields = json.loads(text)
-            key = _derive(secret, bytes.fromhex(fields["salt"]))
-            nonce, sealed = bytes.fromhex(fields["nonce"]), bytes.fromhex(fields["sealed"])
-            master = AESGCM(key).decrypt(nonce, sealed, b"flagfall master key")
-    except InvalidTag as e:
-        raise FleetError(f"{path}: the secret is not the one it was sealed under") from e
-    except (ValueError, KeyError, TypeError) as e:
-        raise FleetError(f"{path}: damaged; restore it from the backup") from e
-    if len(master) != _MASTER_BYTES:
-        raise FleetError(f"{path}: damaged; restore it from the backup")
-    return master
-
-
-def _private_pem(key: rsa.RSAPrivateKey, secret: str | None) -> bytes:
-    encryption: serialization.KeySerializationEncryption = (
-        serialization.BestAvailableEncryption(secret.encode())
-        if secret
-        else serialization.NoEncryption()
-    )
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
-    )
-
-
 def _public_pem(key: rsa.RSAPrivateKey) -> bytes:
     return key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-
-
-def _private_key(path: Path, secret: str | None) -> rsa.RSAPrivateKey:
-    pem = _read(path)
-    password = secret.encode() if secret and b"ENCRYPTED" in pem else None
-    try:
-        key = serialization.load_pem_private_key(pem, password)
-    except TypeError as e:
-        raise FleetError(
-            f"{path}: sealed: set {SECRET_VARIABLE} to the secret it was sealed under"
-        ) from e
-    except ValueError as e:
-        raise FleetError(f"{path}: damaged, or not sealed under this secret") from e
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise FleetError(f"{path}: not an RSA key")
-    return key

@@ -20,7 +20,7 @@ from flagfall_host.depot.link_errors import (
     SessionLost,
     UnitRefused,
 )
-from flagfall_host.depot.push import push
+from flagfall_host.depot.push import NotAccepted, push
 
 _UNIT_ID = re.compile(r"[A-Z0-9-]{1,16}")
 FIRST_EPOCH = 1
@@ -54,10 +54,16 @@ def check_unit_id(unit_id: str) -> str:
     return unit_id
 
 
-def provision(link: Link, identity: Identity, config: dict[str, Any] | None = None) -> None:
+def provision(
+    link: Link,
+    identity: Identity,
+    config: dict[str, Any] | None = None,
+    certificate: bytes | None = None,
+) -> bool:
     """Provision the unit on `link` and prove that it took its key.
 
-    Raises AlreadyProvisioned, UnitRefused, NoAnswer.
+    `certificate` (authority.certificate_file) is what it dials the gateway with. False: the unit
+    takes none, since its firmware has no uplink. Raises AlreadyProvisioned, UnitRefused, NoAnswer.
     """
     name = link.wire.name
     unit = link.greet()
@@ -88,6 +94,13 @@ def provision(link: Link, identity: Identity, config: dict[str, Any] | None = No
     _prove(link, identity)
     if rest is not None:
         push(link, "config", json.dumps(rest).encode())
+    if certificate is None:
+        return True
+    try:
+        push(link, "certificate", certificate)
+    except NotAccepted:
+        return False
+    return True
 
 
 def _prove(link: Link, identity: Identity) -> None:
