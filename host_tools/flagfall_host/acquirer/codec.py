@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import iso8583
 from flagfall.emv.tlv import TlvError, parse
 
-from flagfall_host.acquirer import mac
 from flagfall_host.acquirer.errors import FrameError
+from flagfall_host.acquirer.mac import Mac
 from flagfall_host.acquirer.profile import Profile
 
 MAX_FRAME = 2_048  # bytes; no message of this protocol comes near
@@ -57,26 +57,30 @@ def _masked_chip_data(value: str) -> str:
     )
 
 
-def encode(profile: Profile, message: Message, mak: bytes | None = None) -> bytes:
-    """The frame without its length prefix; with DE64 if `mak` is given. Raises FrameError."""
+def encode(profile: Profile, message: Message, mac: Mac | None = None) -> bytes:
+    """The frame without its length prefix; with DE64 by `mac` if given. Raises FrameError."""
     document = {"h": "", "t": message.mti, **message.fields}
-    if mak is not None:
-        document[_MAC_FIELD] = "0" * 16
     try:
         raw, _ = iso8583.encode(document, profile.spec)
     except iso8583.EncodeError as e:
         raise FrameError(f"{message.mti}: field {e.field} does not fit: {_why(e)}") from None
-    body = bytes(raw)
-    if mak is not None:
-        body = body[:-8] + mac.de64(profile.mac, mak, body[:-8])
     tpdu = message.tpdu or profile.tpdu
-    return tpdu + (message.header or profile.header) + body
+    frame = tpdu + (message.header or profile.header) + bytes(raw)
+    return frame if mac is None else signed(profile, frame, mac)
+
+
+def signed(profile: Profile, frame: bytes, mac: Mac) -> bytes:
+    """A frame that ends before DE64, with bit 64 set and DE64 behind it."""
+    start = len(profile.tpdu) + len(profile.header)
+    last = start + profile.mti_bytes + 7  # the byte of the bitmap that holds bit 64
+    body = frame[start:last] + bytes([frame[last] | 1]) + frame[last + 1 :]
+    return frame[:start] + body + mac(body)
 
 
 def decode(profile: Profile, frame: bytes) -> Message:
     """A frame (without its length prefix) as a Message. Raises FrameError."""
     start = len(profile.tpdu) + len(profile.header)
-    if len(frame) < start + 10:
+    if len(frame) < start + profile.mti_bytes + 8:
         raise FrameError(f"a frame of {len(frame)} bytes is too short for a message")
     body = frame[start:]
     try:
@@ -91,10 +95,10 @@ def decode(profile: Profile, frame: bytes) -> Message:
     return Message(document["t"], fields, tpdu, frame[len(tpdu) : start], covered)
 
 
-def mac_good(profile: Profile, message: Message, mak: bytes) -> bool:
+def mac_good(message: Message, mac: Mac) -> bool:
     """Whether DE64 is there and right."""
     got = message.fields.get(_MAC_FIELD)
-    return got is not None and bytes.fromhex(got) == mac.de64(profile.mac, mak, message.mac_input)
+    return got is not None and bytes.fromhex(got) == mac(message.mac_input)
 
 
 def with_length(profile: Profile, frame: bytes) -> bytes:

@@ -4,21 +4,25 @@ UnionPay ECB: XOR of all 8-byte blocks, its 16 hex characters through DES twice,
 characters of the result. X9.19: ISO/IEC 9797-1 algorithm 3, zero padding, first 4 bytes as hex.
 """
 
+import functools
+from collections.abc import Callable
+
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from flagfall_host.acquirer.errors import KeysError
 
 _BLOCK = 8
 
+# What makes DE64 (8 ASCII characters) of the bytes that it covers, wherever its key is.
+Mac = Callable[[bytes], bytes]
+Des = Callable[[bytes], bytes]  # whole blocks in, whole blocks out, under a key that it holds
+
 
 def tdes(key: bytes, data: bytes, *, decrypt: bool = False) -> bytes:
     """ECB under a key of 8 bytes (single DES), 16 or 24. `data` in whole blocks."""
-    whole = {8: key * 3, 16: key + key[:8], 24: key}.get(len(key))
-    if whole is None:
-        raise KeysError(f"a DES key has 8, 16 or 24 bytes, not {len(key)}")
-    cipher = Cipher(TripleDES(whole), ECB())  # noqa: S305 - the scheme is the acquirer's
+    cipher = _cipher(key)
     end = cipher.decryptor() if decrypt else cipher.encryptor()
     return end.update(data) + end.finalize()
 
@@ -28,33 +32,49 @@ def check_value(key: bytes) -> bytes:
     return tdes(key, bytes(_BLOCK))[:4]
 
 
-def unionpay_ecb(key: bytes, data: bytes) -> bytes:
-    """DE64, 8 ASCII characters. With a 16-byte key 3DES takes DES's place."""
+def unionpay_ecb(encrypt: Des, data: bytes) -> bytes:
+    """DE64 by UnionPay's scheme; `encrypt` is DES or, under a double-length key, 3DES."""
     folded = bytes(_BLOCK)
-    for block in _blocks(data):
+    for block in blocks(data):
         folded = _xor(folded, block)
     text = folded.hex().upper().encode()
-    half = _xor(tdes(key, text[:_BLOCK]), text[_BLOCK:])
-    return tdes(key, half).hex().upper().encode()[:_BLOCK]
+    half = _xor(encrypt(text[:_BLOCK]), text[_BLOCK:])
+    return encrypt(half).hex().upper().encode()[:_BLOCK]
 
 
-def x9_19(key: bytes, data: bytes) -> bytes:
-    """DE64, 8 ASCII characters, under a 16-byte key."""
-    if len(key) != 16:
-        raise KeysError("X9.19 needs a MAC key of 16 bytes")
+def x9_19(encrypt: Des, decrypt_right: Des, data: bytes) -> bytes:
+    """DE64 by X9.19: `encrypt` under the key's left half, `decrypt_right` under its right one."""
     chain = bytes(_BLOCK)
-    for block in _blocks(data):
-        chain = tdes(key[:8], _xor(chain, block))
-    chain = tdes(key[:8], tdes(key[8:], chain, decrypt=True))
+    for block in blocks(data):
+        chain = encrypt(_xor(chain, block))
+    chain = encrypt(decrypt_right(chain))
     return chain[:4].hex().upper().encode()
 
 
-def de64(variant: str, key: bytes, data: bytes) -> bytes:
-    """The MAC of `data`: MTI up to, not including, DE64, with bit 64 of the bitmap set."""
-    return x9_19(key, data) if variant == "x9.19" else unionpay_ecb(key, data)
+def under_key(variant: str, key: bytes) -> Mac:
+    """The MAC of profile `variant` under a key in memory. Raises KeysError for its length."""
+    if variant == "x9.19":
+        if len(key) != 16:
+            raise KeysError("X9.19 needs a MAC key of 16 bytes")
+        left, right = _cipher(key[:8]), _cipher(key[8:])
+        return functools.partial(x9_19, _run(left.encryptor()), _run(right.decryptor()))
+    return functools.partial(unionpay_ecb, _run(_cipher(key).encryptor()))
 
 
-def _blocks(data: bytes) -> list[bytes]:
+def _cipher(key: bytes) -> Cipher[ECB]:
+    whole = {8: key * 3, 16: key + key[:8], 24: key}.get(len(key))
+    if whole is None:
+        raise KeysError(f"a DES key has 8, 16 or 24 bytes, not {len(key)}")
+    return Cipher(TripleDES(whole), ECB())  # noqa: S305 - the scheme is the acquirer's
+
+
+def _run(end: CipherContext) -> Des:
+    """ECB keeps nothing from one block to the next, so one context serves all messages."""
+    return end.update
+
+
+def blocks(data: bytes) -> list[bytes]:
+    """`data` in blocks of 8 bytes, zero-padded."""
     padded = data + bytes(-len(data) % _BLOCK)
     return [padded[i : i + _BLOCK] for i in range(0, len(padded), _BLOCK)]
 

@@ -35,6 +35,7 @@ class Profile:
     header: bytes
     mac: str
     answer_mac: bool
+    mti_bytes: int
     answer_s: float
     currency: str
     operator: str
@@ -80,6 +81,7 @@ class Profile:
             header=header,
             mac=data["mac"],
             answer_mac=bool(data["answer_mac"]),
+            mti_bytes=2,
             answer_s=float(data["answer_s"]),
             currency=data["currency"],
             operator=data["operator"],

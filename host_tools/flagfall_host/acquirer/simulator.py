@@ -16,6 +16,7 @@ from flagfall_host.acquirer.book import TOLD, Book, Sale
 from flagfall_host.acquirer.codec import MAX_FRAME, Message, decode, encode, mac_good, with_length
 from flagfall_host.acquirer.errors import AcquirerError, FrameError
 from flagfall_host.acquirer.faults import FAULTS, Faults
+from flagfall_host.acquirer.mac import Mac, under_key
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.working_keys import fresh_keys, load_master_key, unwrap, wrap
 
@@ -55,6 +56,7 @@ class Simulator:
         self._tmk = master_key
         self._faults = faults or Faults()
         self._delay_s = delay_s
+        self._macs: dict[str, Mac] = {}
         self._handlers: dict[str, Callable[[Message, str | None], dict[str, str]]] = {
             "0800": self._sign_in,
             "0820": self._echo,
@@ -81,12 +83,12 @@ class Simulator:
     def _packed(self, question: Message, fields: dict[str, str], fault: str | None) -> bytes:
         mti = f"{int(question.mti) + 10:04d}"
         turned = question.tpdu[:1] + question.tpdu[3:5] + question.tpdu[1:3]
-        mak = None
+        mac = None
         if "64" in question.fields and fields["39"] != MAC_ERROR:
-            mak = self._mak(question)
-        if fault == "bad-mac" and mak is not None:
-            mak = bytes(b ^ 0xFE for b in mak)
-        return encode(self._profile, Message(mti, fields, turned), mak)
+            mac = self._mac(question.fields.get("41", ""))
+        if fault == "bad-mac" and mac is not None:
+            mac = under_key(self._profile.mac, bytes(16))
+        return encode(self._profile, Message(mti, fields, turned), mac)
 
     def _spoiled(self, fault: str | None, answer: bytes) -> Reaction:
         data = with_length(self._profile, answer)
@@ -132,6 +134,7 @@ class Simulator:
     def _sign_in(self, question: Message, _fault: str | None) -> dict[str, str]:
         keys = wrap(self._profile, self._tmk, fresh_keys(self._profile))
         batch = self._book.sign_in(question.fields["41"], keys)
+        self._macs.pop(question.fields["41"], None)
         return {
             "37": f"{batch:012d}",
             "39": APPROVED,
@@ -143,9 +146,15 @@ class Simulator:
         known = self._book.keys(question.fields["41"])
         return {"39": APPROVED if known else NOT_SIGNED_IN}
 
-    def _mak(self, question: Message) -> bytes | None:
-        wrapped = self._book.keys(question.fields.get("41", ""))
-        return unwrap(self._profile, self._tmk, wrapped)["mak"] if wrapped else None
+    def _mac(self, terminal_id: str) -> Mac | None:
+        """Under the working keys of the terminal's newest sign-in; None before the first."""
+        if terminal_id not in self._macs:
+            wrapped = self._book.keys(terminal_id)
+            if not wrapped:
+                return None
+            keys = unwrap(self._profile, self._tmk, wrapped)
+            self._macs[terminal_id] = under_key(self._profile.mac, keys["mak"])
+        return self._macs[terminal_id]
 
     def _sale(self, question: Message, _fault: str | None) -> dict[str, str]:
         sale = self._checked(question)
@@ -156,10 +165,10 @@ class Simulator:
 
     def _checked(self, question: Message) -> Sale | str:
         """The sale in a message that is right in every way, or the response code."""
-        mak = self._mak(question)
-        if mak is None:
+        mac = self._mac(question.fields["41"])
+        if mac is None:
             return NOT_SIGNED_IN
-        if not mac_good(self._profile, question, mak):
+        if not mac_good(question, mac):
             return MAC_ERROR
         fields = question.fields
         if any(n not in fields for n in _SALE_FIELDS) or fields["49"] != self._profile.currency:

@@ -96,11 +96,14 @@ class TerminalState:
             return self._take_stan(db)
 
     def _take_stan(self, db: sa.Connection) -> int:
+        return self._take_stans(db, 1)[0]
+
+    def _take_stans(self, db: sa.Connection, count: int) -> list[int]:
         locked = sa.select(TERMINALS.c.next_stan).where(self._mine()).with_for_update()
-        stan = db.execute(locked).scalar_one()
-        following = stan + 1 if stan < LAST_STAN else 1
-        db.execute(TERMINALS.update().where(self._mine()).values(next_stan=following))
-        return int(stan)
+        first = int(db.execute(locked).scalar_one())
+        stans = [(first - 1 + i) % LAST_STAN + 1 for i in range(count + 1)]
+        db.execute(TERMINALS.update().where(self._mine()).values(next_stan=stans.pop()))
+        return stans
 
     # --- uploads ---------------------------------------------------------------------------
 
@@ -131,18 +134,18 @@ class TerminalState:
                 captured = captured.where(MONEY.c.unit_id.in_(units))
             rows = db.execute(captured).all()
             self._renumber(db, batch)
-            for row in rows:
-                stan = self._take_stan(db)
-                self._move(
-                    db,
+            stans = self._take_stans(db, len(rows))
+            moves = [
+                money.Move(
                     (row.unit_id, row.epoch, row.seq),
                     money.CAPTURED,
                     money.QUEUED,
                     f"batch {batch}, STAN {stan}",
-                    terminal_id=self._id,
-                    batch=batch,
-                    stan=stan,
+                    {"terminal_id": self._id, "batch": batch, "stan": stan},
                 )
+                for row, stan in zip(rows, stans, strict=True)
+            ]
+            money.move_all(db, moves, self._ledger.now())
         return len(rows)
 
     def _renumber(self, db: sa.Connection, batch: int) -> None:
@@ -174,9 +177,13 @@ class TerminalState:
                     MONEY.c.terminal_id == self._id, MONEY.c.state == money.SENT
                 )
             ).all()
-            for row in dead:
-                key = (row.unit_id, row.epoch, row.seq)
-                self._move(db, key, money.SENT, money.UNKNOWN, "the sender died")
+            moves = [
+                money.Move(
+                    (row.unit_id, row.epoch, row.seq), money.SENT, money.UNKNOWN, "the sender died"
+                )
+                for row in dead
+            ]
+            money.move_all(db, moves, self._ledger.now())
         wanted = MONEY.c.state.in_((money.QUEUED, money.UNKNOWN))
         return self._uploads(MONEY.c.terminal_id == self._id, wanted)
 
@@ -207,8 +214,9 @@ class TerminalState:
                 for r in db.execute(query)
             ]
 
-    def asking(self, upload: Upload, sha256: str) -> str:
-        """The question goes out now; returns the state that the payment is in from here on.
+    @staticmethod
+    def asking(upload: Upload, sha256: str) -> list[money.Move]:
+        """What must be durable before this question leaves: nothing if it is asked again.
 
         `sha256` is that of the message without its MAC: a repeat must be the very same message.
         """
@@ -217,22 +225,10 @@ class TerminalState:
                 f"unit {upload.unit_id}, payment {upload.seq}: its message is not the one that "
                 "was sent before: is this another profile? Use the one of the first upload"
             )
-        if upload.state == money.QUEUED:
-            with self._ledger.writing() as db:
-                self._move(
-                    db, upload.key, money.QUEUED, money.SENT, "asked", message_sha256=sha256
-                )
-            return money.SENT
-        return upload.state
-
-    def move(self, upload: Upload, was: str, state: str, why: str) -> None:
-        with self._ledger.writing() as db:
-            self._move(db, upload.key, was, state, why)
-
-    def _move(
-        self, db: sa.Connection, key: money.Key, was: str, state: str, why: str, **values: Any
-    ) -> None:
-        money.move(db, [key], was, state, why, self._ledger.now(), **values)
+        if upload.state != money.QUEUED:
+            return []
+        sent = {"message_sha256": sha256}
+        return [money.Move(upload.key, money.QUEUED, money.SENT, "asked", sent)]
 
     # --- settlement ------------------------------------------------------------------------
 
@@ -338,8 +334,11 @@ class TerminalState:
         """Settle the batch's payments; the terminal goes on with the next batch number."""
         self._update(db, batch, state=state)
         rows = db.execute(sa.select(MONEY).where(*self._in_batch(batch))).all()
-        keys = [(r.unit_id, r.epoch, r.seq) for r in rows]
-        money.move(db, keys, money.ACCEPTED, money.SETTLED, why, self._ledger.now())
+        moves = [
+            money.Move((r.unit_id, r.epoch, r.seq), money.ACCEPTED, money.SETTLED, why)
+            for r in rows
+        ]
+        money.move_all(db, moves, self._ledger.now())
         following = batch + 1 if batch < LAST_BATCH else 1
         db.execute(
             TERMINALS.update()

@@ -16,6 +16,7 @@ from flagfall_host.acquirer.codec import masked
 from flagfall_host.acquirer.errors import AcquirerError, FrameError
 from flagfall_host.acquirer.faults import MENU, Faults, read_plan
 from flagfall_host.acquirer.profile import Profile
+from flagfall_host.acquirer.report import upload_fields, upload_words
 from flagfall_host.acquirer.simulator import run as run_simulator
 from flagfall_host.acquirer.working_keys import TEST_MASTER_KEY, load_master_key
 from flagfall_host.cli.acquirer_options import PROFILE, MasterKey, ProfileName, asks_acquirer
@@ -58,23 +59,7 @@ def upload(
         result = acquirer.upload(
             lambda done, of: bar.update(task, completed=done, total=of), unit or None
         )
-    fields = {
-        "accepted": result.accepted,
-        "amount_minor": result.amount,
-        "repeated": result.repeated,
-        "refused": [
-            {"unit": u, "epoch": e, "seq": s, "response": code} for u, e, s, code in result.refused
-        ],
-        "unreadable": result.unreadable,
-    }
-    text = f"accepted: {result.accepted} taps, {money(result.amount)}"
-    if result.repeated:
-        text += f" ({result.repeated} were there already)"
-    for u, e, s, code in result.refused:
-        text += f"\nrefused: unit {u}, payment {s} of epoch {e}: response {code}"
-    for words in result.unreadable:
-        text += f"\nnot sent: {words}"
-    _say(as_json, fields, text)
+    _say(as_json, upload_fields(result), upload_words(result))
     if result.refused or result.unreadable:
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ import typer
 
 from flagfall_host.acquirer.client import Acquirer
 from flagfall_host.acquirer.errors import AcquirerError
+from flagfall_host.acquirer.keys import EVERY, KeysInMemory
 from flagfall_host.acquirer.message import Terminal
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.working_keys import TEST_MASTER_KEY, load_master_key
@@ -67,7 +68,7 @@ def _opened(
         name,
         int(port),
         profile=Profile.load(profile),
-        master_key=load_master_key(tmk),
+        keys=KeysInMemory({EVERY: load_master_key(tmk)}),
     )
 
 

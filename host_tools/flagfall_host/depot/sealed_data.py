@@ -61,6 +61,8 @@ class SealedData:
         self._private_key = private_key
         self._fleet_key_id = fleet_key_id(private_key)
         self._wrapped: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        # The data key used last: payments come in runs of one epoch, and RSA takes milliseconds.
+        self._opened: tuple[bytes, bytes] = (b"", b"")
 
     def learn(self, records: Iterable[Record]) -> None:
         """Take the KEY records among `records`. Raises SealedDataError for a malformed one."""
@@ -95,7 +97,9 @@ class SealedData:
                 f"{self._fleet_key_id.hex()}: give the fleet key of that time"
             )
         try:
-            data_key = self._private_key.decrypt(wrapped, _OAEP)
+            if self._opened[0] != wrapped:
+                self._opened = (wrapped, self._private_key.decrypt(wrapped, _OAEP))
+            data_key = self._opened[1]
             decryptor = Cipher(algorithms.AES256(data_key), modes.CBC(sealed[2:18])).decryptor()
             unpadder = padding.PKCS7(128).unpadder()
             padded = decryptor.update(sealed[18:]) + decryptor.finalize()

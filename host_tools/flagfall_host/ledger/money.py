@@ -12,7 +12,7 @@ disputed   a person must look: debited but refused by the unit, the same debit s
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from flagfall.journal import schema
@@ -104,39 +104,85 @@ def _approved_before(
     return found
 
 
-def move(
-    connection: sa.Connection,
-    keys: Iterable[Key],
-    was: str,
-    state: str,
-    why: str,
-    now: int,
-    **values: Any,
-) -> None:
-    """Move each of `keys` from `was` to `state`, with the reason; all or none.
+class Move(NamedTuple):
+    """One change of one payment's money. `values` are further columns to set with it."""
+
+    key: Key
+    was: str
+    state: str
+    why: str
+    values: dict[str, Any] = {}
+
+
+def move_all(connection: sa.Connection, moves: Iterable[Move], now: int) -> None:
+    """Make every one of `moves`, in order; all or none, if the caller's transaction is.
 
     Raises MoneyError where no way leads, or if one is not in the state `was` any more.
     """
-    if state not in WAYS[was]:
-        raise MoneyError(f"money does not go from {was} to {state}")
-    for unit_id, epoch, seq in keys:
-        done = connection.execute(
-            MONEY.update()
-            .where(
-                MONEY.c.unit_id == unit_id,
-                MONEY.c.epoch == epoch,
-                MONEY.c.seq == seq,
-                MONEY.c.state == was,
-            )
-            .values(state=state, why=why, changed_at=now, **values)
+    # Equal columns make one statement for many rows. A row that moves twice needs two runs.
+    run: list[Move] = []
+    for one in moves:
+        if one.state not in WAYS[one.was]:
+            raise MoneyError(f"money does not go from {one.was} to {one.state}")
+        if run and (one.values.keys() != run[0].values.keys()):
+            _make(connection, run, now)
+            run = []
+        run.append(one)
+    if run:
+        _make(connection, run, now)
+
+
+def _make(connection: sa.Connection, run: list[Move], now: int) -> None:
+    """Moves that set the same columns. A statement for many rows runs row by row, in order."""
+    columns: dict[str, Any] = {name: sa.bindparam(f"to_{name}") for name in run[0].values}
+    done = connection.execute(
+        MONEY.update()
+        .where(
+            MONEY.c.unit_id == sa.bindparam("of_unit"),
+            MONEY.c.epoch == sa.bindparam("of_epoch"),
+            MONEY.c.seq == sa.bindparam("of_seq"),
+            MONEY.c.state == sa.bindparam("of_state"),
         )
-        if done.rowcount != 1:
-            raise MoneyError(
-                f"{unit_id} record {seq}: its money is not {was} any more: another program has "
-                "moved it; run the same command again"
-            )
-        connection.execute(
-            MOVES.insert().values(
-                unit_id=unit_id, epoch=epoch, seq=seq, was=was, state=state, at=now, why=why
-            )
+        .values(
+            state=sa.bindparam("to_state"),
+            why=sa.bindparam("to_why"),
+            changed_at=now,
+            **columns,
+        ),
+        [
+            {
+                "of_unit": m.key[0],
+                "of_epoch": m.key[1],
+                "of_seq": m.key[2],
+                "of_state": m.was,
+                "to_state": m.state,
+                "to_why": m.why,
+                **{f"to_{name}": value for name, value in m.values.items()},
+            }
+            for m in run
+        ],
+    )
+    if done.rowcount != len(run):
+        one = run[0]
+        raise MoneyError(
+            f"{one.key[0]} record {one.key[2]}: its money is not {one.was} any more: another "
+            "program has moved it; run the same command again"
+            if len(run) == 1
+            else f"of {len(run)} payments from {one.key[0]} record {one.key[2]} on, one is not in "
+            "its state any more: another program has moved it; run the same command again"
         )
+    connection.execute(
+        MOVES.insert(),
+        [
+            {
+                "unit_id": m.key[0],
+                "epoch": m.key[1],
+                "seq": m.key[2],
+                "was": m.was,
+                "state": m.state,
+                "at": now,
+                "why": m.why,
+            }
+            for m in run
+        ],
+    )

@@ -10,6 +10,7 @@ import sys
 import threading
 
 import pytest
+from flagfall_host.acquirer.codec import encode
 from flagfall_host.acquirer.errors import (
     AcquirerError,
     KeysError,
@@ -19,6 +20,7 @@ from flagfall_host.acquirer.errors import (
 )
 from flagfall_host.acquirer.faults import MENU
 from flagfall_host.acquirer.message import Terminal
+from flagfall_host.acquirer.sealed import Opener
 from flagfall_host.acquirer.terminal_state import TerminalState
 from flagfall_host.ledger import Ledger
 from flagfall_host.ledger.errors import MoneyError
@@ -360,14 +362,16 @@ def test_no_card_number_anywhere(ledger, tmp_path, caplog):
     with Host(tmp_path / "host", {"garble": 2}) as host:
         with acquirer(ledger, host) as a:
             a.sign_in()
-            upload = a._state
             said.append(repr(a.upload()))
-            said += [repr(a._sale(u, "0200")) for u in upload.in_batch(1)]
-            said += [repr(a._opener.open(*u.key)) for u in upload.in_batch(1)]
+            opener = Opener(ledger, FLEET_KEY)
+            cards = {u.key: opener.open(*u.key) for u in a.state.in_batch(1)}
+            said += [repr(card) for card in cards.values()]
+            sales = [a.talk.sale(u, cards[u.key], "0200") for u in a.state.in_batch(1)]
+            said += [repr(sale) for sale in sales]
             said.append(repr(a.settle()))
             with pytest.raises(AcquirerError) as error:
-                a._exchange._profile.spec["3"]["max_len"] = 4
-                a._exchange.ask(a._sale(upload._uploads()[0], "0200"))
+                a.profile.spec["3"]["max_len"] = 4
+                encode(a.profile, sales[0])
             said.append(str(error.value) + repr(error.value) + repr(error.value.__context__))
         said.append((tmp_path / "host" / "log").read_text())
     said.append(caplog.text)
