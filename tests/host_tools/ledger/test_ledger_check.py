@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 from flagfall_host.ledger.errors import MoneyError, SeveralCurrencies
-from flagfall_host.ledger.money import STATES, WAYS, move
+from flagfall_host.ledger.money import STATES, WAYS, Move, move_all
 from recorded_unit import CARD, JOURNAL_KEY, RecordedUnit, a_day
 
 
@@ -88,10 +88,11 @@ def test_money_goes_only_where_a_way_leads(booked):
             if state in WAYS[was] and was == "captured":
                 continue
             with pytest.raises(MoneyError), booked.writing() as connection:
-                move(connection, [key], was, state, "test", 1)
+                move_all(connection, [Move(key, was, state, "test")], 1)
     assert list(booked.rows("moves")) == []
     with booked.writing() as connection:
-        move(connection, [key], "captured", "queued", "test", 1, batch=1, stan=1)
+        values = {"batch": 1, "stan": 1}
+        move_all(connection, [Move(key, "captured", "queued", "test", values)], 1)
     moved = list(booked.rows("moves"))
     assert [(m["was"], m["state"], m["why"]) for m in moved] == [("captured", "queued", "test")]
 
