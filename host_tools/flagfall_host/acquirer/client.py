@@ -1,6 +1,6 @@
 """One terminal at the acquirer, for a program that does one thing after the other.
 
-See `talk` for what is asked and what is durable, `many_terminals` for many at once.
+See `talk` for what is asked and what is durable, `worker` for many terminals at once.
 """
 
 import asyncio
@@ -18,10 +18,12 @@ from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.sealed import Opener
 from flagfall_host.acquirer.talk import Progress, Talk, UploadResult
 from flagfall_host.acquirer.terminal_state import TerminalState
+from flagfall_host.ledger.claims import claim_one
 from flagfall_host.ledger.ledger import Ledger
 
 __all__ = ["Acquirer", "UploadResult"]
 T = TypeVar("T")
+CLAIM_WAIT_S = 20.0  # how long another program's work for the terminal is waited for
 
 
 class Acquirer:
@@ -39,6 +41,7 @@ class Acquirer:
         keys: TerminalKeys | None = None,
     ) -> None:
         self.profile = profile or Profile.load()
+        self._ledger, self._terminal_id = ledger, terminal.terminal_id
         self.state = TerminalState(ledger, terminal.terminal_id, terminal.merchant_id)
         self._lines = Lines(self.profile, host, port, connections=1)
         self._commits = Commits(ledger)
@@ -67,7 +70,12 @@ class Acquirer:
         self.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(work)
+        """Do `work` while no other program works for this terminal. Raises Busy."""
+        try:
+            with claim_one(self._ledger.engine, self._terminal_id, CLAIM_WAIT_S):
+                return self._runner.run(work)
+        finally:
+            work.close()
 
     def sign_in(self) -> int:
         """0800: fetch working keys and the batch number, which is returned."""

@@ -61,6 +61,7 @@ class Lines:
         self._most = connections
         self._lines: list[_Line] = []
         self._dialling: asyncio.Lock | None = None
+        self._failed = (0.0, "")  # when a connection could not be made, and why
         self.open: dict[str, _Open] = {}  # by terminal
         self.counters = Counters()
 
@@ -127,8 +128,11 @@ class Lines:
         if self._dialling is None:
             self._dialling = asyncio.Lock()
         if len(self._lines) < self._most:
+            since = asyncio.get_running_loop().time()
             async with self._dialling:
                 idle = any(line.load == 0 for line in self._lines)
+                if self._failed[0] >= since:  # while we waited for our turn
+                    raise EOFError(self._failed[1])
                 if len(self._lines) < self._most and not idle:
                     await self._dial()
         if not self._lines:
@@ -139,10 +143,14 @@ class Lines:
 
     async def _dial(self) -> None:
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(CONNECT_S):
-            _, line = await loop.create_connection(
-                lambda: _Line(self, self._profile), *self._address
-            )
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                _, line = await loop.create_connection(
+                    lambda: _Line(self, self._profile), *self._address
+                )
+        except OSError as e:
+            self._failed = (loop.time(), str(e) or "timed out")
+            raise
         self.counters.connections += 1
         if not line.closed:
             self._lines.append(line)

@@ -143,17 +143,29 @@ class Talk:
     async def _next_stan(self) -> int:
         return await self._commits.run(self._state.next_stan)
 
+    async def is_signed_in(self) -> bool:
+        """Whether there are working keys from an earlier sign-in."""
+        return bool(await self._commits.run(lambda: self._state.wrapped_keys))
+
+    async def batch_full(self) -> bool:
+        """Whether the open batch takes no more payments: it is to be settled then."""
+        return await self._commits.run(lambda: self._state.room == 0)
+
     async def upload(
-        self, progress: Progress | None = None, units: Sequence[str] | None = None
+        self,
+        progress: Progress | None = None,
+        units: Sequence[str] | None = None,
+        not_units: Sequence[str] = (),
     ) -> UploadResult:
         """0200 for every payment that was taken offline and is not yet with the acquirer.
 
-        `units` limits it to the payments of these units. Raises NoAnswer when the host stops
-        answering; what was asked stays unknown and is asked again by the next call.
+        `units` limits it to the payments of these units, `not_units` leaves these out. Raises
+        NoAnswer when the host stops answering; what was asked stays unknown and is asked again
+        by the next call.
         """
         await self._learn_keys()
         currency = int(self.profile.currency)
-        await self._commits.run(lambda: self._state.queue(currency, units))
+        await self._commits.run(lambda: self._state.queue(currency, units, not_units))
         todo = await self._commits.run(self._state.open_uploads)
         result = UploadResult()
         outcomes: list[money.Move] = []  # of answers that came, not durable yet

@@ -107,7 +107,26 @@ class TerminalState:
 
     # --- uploads ---------------------------------------------------------------------------
 
-    def queue(self, currency: int, units: Sequence[str] | None = None) -> int:
+    @property
+    def room(self) -> int:
+        """How many payments the open batch still takes."""
+        with self._ledger.reading() as db:
+            batch = db.execute(sa.select(TERMINALS.c.batch).where(self._mine())).scalar_one()
+            return self._room(db, batch)
+
+    def _room(self, db: sa.Connection, batch: int) -> int:
+        there = db.execute(
+            sa.select(sa.func.count()).where(
+                MONEY.c.terminal_id == self._id,
+                MONEY.c.batch == batch,
+                MONEY.c.state != money.DISPUTED,
+            )
+        ).scalar_one()
+        return max(0, MOST_PAYMENTS - int(there))
+
+    def queue(
+        self, currency: int, units: Sequence[str] | None = None, not_units: Sequence[str] = ()
+    ) -> int:
         """Give every captured payment its batch and STAN; return how many there were.
 
         Payments in another currency than the acquirer's stay captured. A batch takes so many as
@@ -116,22 +135,17 @@ class TerminalState:
         with self._ledger.writing() as db:
             locked = sa.select(TERMINALS.c.batch).where(self._mine()).with_for_update()
             batch = db.execute(locked).scalar_one()
-            there = db.execute(
-                sa.select(sa.func.count()).where(
-                    MONEY.c.terminal_id == self._id,
-                    MONEY.c.batch == batch,
-                    MONEY.c.state != money.DISPUTED,
-                )
-            ).scalar_one()
             captured = (
                 sa.select(MONEY)
                 .join(PAYMENTS, _same(PAYMENTS, MONEY))
                 .where(MONEY.c.state == money.CAPTURED, MONEY.c.currency == currency)
                 .order_by(PAYMENTS.c.time, MONEY.c.unit_id, MONEY.c.seq)
-                .limit(max(0, MOST_PAYMENTS - there))
+                .limit(self._room(db, batch))
             )
             if units is not None:
                 captured = captured.where(MONEY.c.unit_id.in_(units))
+            if not_units:
+                captured = captured.where(MONEY.c.unit_id.not_in(not_units))
             rows = db.execute(captured).all()
             self._renumber(db, batch)
             stans = self._take_stans(db, len(rows))

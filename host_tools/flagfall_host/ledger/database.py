@@ -21,7 +21,7 @@ from flagfall_host.ledger.errors import Busy, CannotOpen, LedgerError, StorageFa
 
 LOCK_WAIT_S = 30  # how long a transaction waits for another program's
 MIGRATIONS = Path(__file__).with_name("migrations")
-HEAD = "0002"  # the newest revision in migrations/versions
+HEAD = "0003"  # the newest revision in migrations/versions
 _READS = "flagfall_reads"
 _MIGRATING = threading.Lock()  # alembic's context is one for the whole process
 _MIGRATION_LOCK = 0x46464A31  # PostgreSQL: one program at a time

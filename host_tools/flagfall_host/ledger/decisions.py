@@ -152,7 +152,8 @@ def _move(
     **values: Any,
 ) -> None:
     key = (row["unit_id"], row["epoch"], row["seq"])
-    money.move(connection, [key], row["state"], to, f"{why} ({who})", now, **values)
+    one = money.Move(key, row["state"], to, f"{why} ({who})", values)
+    money.move_all(connection, [one], now)
 
 
 def _note(

@@ -237,6 +237,9 @@ TERMINALS = sa.Table(
     _bytes("working_keys"),
 )
 
+# A row for each terminal, only to be locked by the program that works for it: see `claims`.
+CLAIMS = sa.Table("claims", METADATA, sa.Column("terminal_id", sa.String(8), primary_key=True))
+
 # One settlement of one batch, begun before its first question is sent.
 SETTLEMENTS = sa.Table(
     "settlements",
