@@ -30,7 +30,8 @@ def move(book, seq, *states):
     with book.writing() as connection:
         for was, to in zip(states, states[1:], strict=False):
             values = {"terminal_id": "T0000001", "batch": 1, "stan": seq}
-            money.move(connection, [("TAXI-1", 1, seq)], was, to, "test", 0, **values)
+            one = money.Move(("TAXI-1", 1, seq), was, to, "test", values)
+            money.move_all(connection, [one], 0)
 
 
 def repeated(unit):
