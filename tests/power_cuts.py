@@ -286,7 +286,7 @@ def lived(seed, sectors, count, cuts, journal_class=Journal, keep=True):
     except (Violation, NorViolation) as e:
         text = written(seed, sectors, count, cuts)
         if keep:
-            _keep(text, flash)
+            keep_image(text, flash.data)
         raise Violation("%s: %s" % (text, e)) from e
     return life
 
@@ -318,7 +318,8 @@ def random_cuts(seed, lives):
     return cuts
 
 
-def _keep(text, flash):
+def keep_image(text, data):
+    # The flash as it was when the promise was broken.
     import os
 
     for folder in ("build", "build/flash-failures"):
@@ -328,7 +329,7 @@ def _keep(text, flash):
             continue  # it is there
     try:
         with open("build/flash-failures/%s.bin" % text.replace("/", "_"), "wb") as f:
-            f.write(flash.data)
+            f.write(data)
     except OSError:
         pass
 

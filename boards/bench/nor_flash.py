@@ -71,13 +71,49 @@ class _FileCells:
             self._cells[self._offset(key)] = value
 
 
+class Power:
+    """The supply of one chip, or of several that lose it together."""
+
+    def __init__(self):
+        self.off = False
+        self.mode = BEFORE
+        self._cut_in = -1
+        self._action = None
+
+    def cut_after(self, operations, mode=BEFORE, action=None):
+        """See NorFlash.cut_after; the operations of all chips count."""
+        self._cut_in = operations
+        self.mode = mode
+        self._action = action
+
+    def on(self):
+        """Power is back; a cut that has not happened is cancelled."""
+        self.off = False
+        self._cut_in = -1
+
+    def goes_now(self):
+        """Called at each program and erase: whether it is the one that is cut."""
+        if self._cut_in < 0:
+            return False
+        self._cut_in -= 1
+        return self._cut_in < 0
+
+    def go(self):
+        """The power goes. Does not return."""
+        self.off = True
+        if self._action:
+            self._action()
+        raise PowerCut("the power went")
+
+
 class NorFlash:
     """`size` bytes of flash in RAM, or in the file `path` (made, all FF, if it is not there).
 
-    Counts programs, program_bytes, erases, reads, read_bytes, erases_by_block and time_us.
+    `power` is a Power that several chips share; without one the chip has its own. Counts programs,
+    program_bytes, erases, reads, read_bytes, erases_by_block and time_us.
     """
 
-    def __init__(self, size=1 << 20, path=None, seed=1):
+    def __init__(self, size=1 << 20, path=None, seed=1, power=None):
         self._file = None
         self.path = path
         if path is None:
@@ -86,10 +122,7 @@ class NorFlash:
             self._open(path, size)
         self.blocks = len(self.data) // BLOCK
         self._seed = seed or 1
-        self._cut_in = -1
-        self._cut_mode = BEFORE
-        self._cut_action = None
-        self.dead = False
+        self.power = power or Power()
         self.bad_program = set()  # blocks that take no program: OSError
         self.bad_erase = set()  # blocks that take no erase: OSError
         self.silent_program = set()  # blocks that take no program and do not say so
@@ -150,9 +183,9 @@ class NorFlash:
             want = int.from_bytes(buf, "little")
             if want & int.from_bytes(self.data[start : start + n], "little") != want:
                 raise NorViolation("a program of %d bytes at 0x%x sets bits" % (n, start))
-        if self._cut_now():
+        if self.power.goes_now():
             self._program(start, buf, self._cut_program(n))
-            self._die()
+            self.power.go()
         self.programs += 1
         self.program_bytes += n
         self.time_us += _time_us(_PROGRAM_US, n)
@@ -180,14 +213,11 @@ class NorFlash:
 
         `action` is called instead of raising PowerCut; it must not return.
         """
-        self._cut_in = operations
-        self._cut_mode = mode
-        self._cut_action = action
+        self.power.cut_after(operations, mode, action)
 
     def power_on(self):
         """Let the flash be used again after a cut; cancels a cut that has not happened."""
-        self.dead = False
-        self._cut_in = -1
+        self.power.on()
 
     def wrong_read_after(self, reads):
         """Let the read that follows `reads` more of them come back with one bit wrong."""
@@ -202,7 +232,7 @@ class NorFlash:
     # Inside.
 
     def _alive(self):
-        if self.dead:
+        if self.power.off:
             raise PowerCut("the power is off")
 
     def _range(self, block, offset, n):
@@ -220,25 +250,13 @@ class NorFlash:
         self._seed = x
         return x >> 3
 
-    def _cut_now(self):
-        if self._cut_in < 0:
-            return False
-        self._cut_in -= 1
-        return self._cut_in < 0
-
-    def _die(self):
-        self.dead = True
-        if self._cut_action:
-            self._cut_action()
-        raise PowerCut("the power went")
-
     def _cut_program(self, n):
         """How each byte of a cut program ends: 0 untouched, 1 programmed, 2 random."""
-        if self._cut_mode == BEFORE:
+        if self.power.mode == BEFORE:
             return lambda i: 0
-        if self._cut_mode == TORN:
+        if self.power.mode == TORN:
             return lambda i: 1 if i < n // 2 else 0
-        if self._cut_mode == GARBAGE:
+        if self.power.mode == GARBAGE:
             return lambda i: 1 if i < n // 2 else 2
         return lambda i: 2
 
@@ -263,8 +281,8 @@ class NorFlash:
     def _erase(self, block):
         self._alive()
         start = self._range(block, 0, BLOCK)
-        if self._cut_now():
-            mode = self._cut_mode
+        if self.power.goes_now():
+            mode = self.power.mode
             half = BLOCK if mode == HALF_ERASE else BLOCK // 2
             if mode != BEFORE:
                 for i in range(half if mode != GARBAGE else BLOCK):
@@ -273,7 +291,7 @@ class NorFlash:
                         set_bits = self._random() & 0xFF
                     self._put(start + i, self.data[start + i] | set_bits)
                 self._flush(start, BLOCK)
-            self._die()
+            self.power.go()
         self.erases += 1
         self.erases_by_block[block] += 1
         self.time_us += _ERASE_US

@@ -13,6 +13,10 @@ _LAYOUT = "<IIBBIIIIII"
 _FIXED = struct.calcsize(_LAYOUT)
 _TORN = "<III8sB"  # seq, trip, shift, card tag, length of the context
 _TORN_FIXED = struct.calcsize(_TORN)
+# A payment that is about to debit: trip, shift, card tag, last digits, length of the context; then
+# the kernel's context and the sealed card data.
+INTENT = "<II8s4sB"
+INTENT_FIXED = struct.calcsize(INTENT)
 
 
 # Each of these events is one change under the seal (app/seal.py).
@@ -106,17 +110,20 @@ class Duty:
             if isinstance(record, Damage):
                 continue  # the host will name it
             try:
-                self._apply(record.type, record.body)
+                self._apply(record)
             except schema.SchemaError:
                 continue  # written by a newer release
         self._seq = journal.last_seq
 
-    def _apply(self, type, body):
+    def _apply(self, record):
+        type, body = record.type, record.body
         if type == schema.PAYMENT:
             fields = schema.unpack(type, body)
             if fields["outcome"] in (schema.APPROVED, schema.TORN_DEBITED):
                 self.card_paid(fields["amount"])
             if fields["trip"] == self.trip:
+                if fields["outcome"] == schema.TORN and self.intent:
+                    self._tear(record.seq)
                 self.intent = b""  # what came of it is in this record
             if fields["torn_seq"]:
                 self.torn = [t for t in self.torn if t[0] != fields["torn_seq"]]
@@ -137,6 +144,11 @@ class Duty:
             if code in _AUDITED:
                 self.audit += 1
             self.receipt_due = self.receipt_due and code != schema.RECEIPT_PRINTED
+
+    def _tear(self, seq):
+        """The payment that was about to debit is torn, by record `seq`: its card may return."""
+        trip, shift, tag, _, n = struct.unpack(INTENT, self.intent[:INTENT_FIXED])
+        self.torn.append((seq, trip, shift, tag, self.intent[INTENT_FIXED : INTENT_FIXED + n]))
 
     # Changes, each after its record is in flash.
 

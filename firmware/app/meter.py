@@ -8,8 +8,9 @@ from flagfall.meter import power
 from flagfall.meter.taximeter import FOR_HIRE, HIRED, STOPPED, MeterError, Taximeter
 from micropython import const
 
-_CHECKPOINT_MS = const(1000)  # while hired: a loss of power costs at most this much of a trip
-_VACANT_CHECKPOINT_MS = const(60000)
+# A loss of power costs at most a second of a trip or of the totals: this, a tick, and a program.
+_CHECKPOINT_MS = const(900)
+_STILL_CHECKPOINT_MS = const(60000)  # For Hire, and no wheel turns
 _DIP_MS = const(20000)  # a loss of power up to this long resumes the trip (MID Annex IX 9)
 _DAY_MS = const(86400000)
 _INTERRUPTED = const(1)  # flag of a TRIP record
@@ -36,6 +37,7 @@ class Meter:
         self._screen = screen
         self.taximeter = Taximeter(tariff, self._k, duty.totals)
         self._checkpoint_at = 0
+        self._checkpoint_pulses = 0
         self.heap_peak = 0
 
     @property
@@ -89,37 +91,44 @@ class Meter:
             self.paid(schema.CARD)
         elif after == power.CLOSE and not self._duty.trip_booked:
             self._book_trip(schema.OPEN, _INTERRUPTED)
-            self.taximeter.interrupt()
             self._screen.say("Trip %d ended by loss of power" % self._duty.trip)
+        if self._duty.trip_booked and self._duty.paid == schema.OPEN:
+            # Its record says that nobody paid: the trip is over, it cannot be taken up again.
+            self.taximeter.interrupt()
         self.checkpoint()
 
     # The task.
 
     async def run(self):
         """Follow pulses and time for ever."""
-        board = self._board
         while True:
-            await board.tick()
-            now = board.ticks_ms()
-            self.taximeter.advance(board.pulses(), now)
-            if self.taximeter.faults:
-                for code, value in self.taximeter.take_faults():
-                    self._booking.event(schema.SENSOR_FAULT, "%d: %d" % (code, value))
-            if self._next_tariff is not None:
-                self._activate()
-            if now >= self._checkpoint_at:
-                self.checkpoint()
-                # This walks the whole heap: not at every tick.
-                self.heap_peak = max(self.heap_peak, gc.mem_alloc())
-            self._screen.refresh()
+            await self._board.tick()
+            self.step()
+
+    def step(self):
+        """One tick: account for what has passed, and keep it."""
+        board = self._board
+        now = board.ticks_ms()
+        self.taximeter.advance(board.pulses(), now)
+        if self.taximeter.faults:
+            for code, value in self.taximeter.take_faults():
+                self._booking.event(schema.SENSOR_FAULT, "%d: %d" % (code, value))
+        if self._next_tariff is not None:
+            self._activate()
+        still = self.position == FOR_HIRE and board.pulses() == self._checkpoint_pulses
+        if now - self._checkpoint_at >= (_STILL_CHECKPOINT_MS if still else _CHECKPOINT_MS):
+            self.checkpoint()
+            # This walks the whole heap: not at every tick.
+            self.heap_peak = max(self.heap_peak, gc.mem_alloc())
+        self._screen.refresh()
 
     def checkpoint(self):
         """Put the trip, totals and shift in flash, so that they survive the next second."""
         blob = self._duty.pack(self.taximeter.snapshot(), self._booking.journal.last_seq)
         body = schema.pack(schema.CHECKPOINT, position=self.position, snapshot=blob)
         self._checkpoints.append(schema.CHECKPOINT, body, self._board.utc_s())
-        wait = _VACANT_CHECKPOINT_MS if self.position == FOR_HIRE else _CHECKPOINT_MS
-        self._checkpoint_at = self._board.ticks_ms() + wait
+        self._checkpoint_at = self._board.ticks_ms()
+        self._checkpoint_pulses = self._board.pulses()
 
     # Positions (OIML R 21: For Hire, Hired, Stopped).
 
@@ -205,7 +214,9 @@ class Meter:
 
     def _clear(self):
         self.taximeter.clear(self._board.ticks_ms())
-        self._booking.totals(self._duty.totals.pack())
+        # The checkpoint first: totals that hold the fare of a trip not yet cleared would take it
+        # in a second time.
         self.checkpoint()
+        self._booking.totals(self._duty.totals.pack())
         if self._next_tariff is not None:
             self._activate()

@@ -4,6 +4,7 @@
 import asyncio
 import struct
 
+from app.duty import INTENT, INTENT_FIXED
 from app.waiting import Waiting
 from drivers.reader import CardLost, ReaderError, SeveralCards
 from flagfall.clock import civil
@@ -25,10 +26,6 @@ _TORN_T2_MS = const(60000)  # a torn payment waits so long for its card (payment
 _CLOCK_FLOOR = const(820454400)  # 2026-01-01: no unit of this release is older
 _TORN_BYTES = const(280)  # of contexts; a checkpoint must hold them in one record
 _FIELD_OFF_MS = const(10)  # EMV Contactless Book D: tRESET is 5.1 to 10 ms
-# A payment that is about to debit: trip, shift, card tag, last digits, length of the context; then
-# the kernel's context and the sealed card data.
-_INTENT = "<II8s4sB"
-_INTENT_FIXED = const(21)
 _NO_CARD = b"\0" * 8
 
 
@@ -206,7 +203,7 @@ class Payment:
         packed = context.pack()
         self._duty.intent = (
             struct.pack(
-                _INTENT,
+                INTENT,
                 self._duty.trip,
                 self._duty.shift,
                 self._tag(tx),
@@ -223,11 +220,11 @@ class Payment:
         intent = self._duty.intent
         if not intent:
             return
-        trip, shift, tag, digits, n = struct.unpack(_INTENT, intent[:_INTENT_FIXED])
-        packed = intent[_INTENT_FIXED : _INTENT_FIXED + n]
+        trip, shift, tag, digits, n = struct.unpack(INTENT, intent[:INTENT_FIXED])
+        packed = intent[INTENT_FIXED : INTENT_FIXED + n]
         entry = Torn(0, trip, shift, tag, torn.unpack(packed, self._same_card(tag)))
         entry.seq = self._book_torn(
-            entry, schema.TORN, "power", digits.decode(), intent[_INTENT_FIXED + n :]
+            entry, schema.TORN, "power", digits.decode(), intent[INTENT_FIXED + n :]
         )
         self._torn.append(entry)
         self._remember()
