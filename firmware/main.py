@@ -19,7 +19,7 @@ def make_reader(port):
     from drivers.pn532 import PN532
     from drivers.pn532_hsu import HSU
 
-    return PN532(HSU(port, _READER_BAUD))
+    return PN532(HSU(port, _READER_BAUD), type_b=True)
 
 
 async def main():

@@ -10,6 +10,7 @@ from typing import NamedTuple
 FC = 13.56  # carrier cycles a microsecond
 _BIT = 128 / FC  # ISO/IEC 14443-2: 106 kbit/s
 FDT_CARD = 1236 / FC  # ISO/IEC 14443-3, 6.2.1.1: a card that answers at once
+FDT_CARD_B = 2304 / FC  # ISO/IEC 14443-3, 7.10.3: TR0 and TR1 at their least
 FDT_READER = 6780 / FC  # EMV Contactless Book D, FDT(A,PCD,MIN), cited from secondary sources
 POWER_UP = 5100.0  # EMV Contactless Book D: unmodulated field before the first command
 _WTX_AT = 0.9  # of its waiting time a card has used up when it asks for more
@@ -25,14 +26,19 @@ class Stretch(NamedTuple):
     label: str
 
 
-def frame_us(length: int, bits: int = 0) -> float:
-    """A frame of `length` bytes with their CRC; `bits`: how many of the last byte, 0 for all."""
+def frame_us(length: int, bits: int = 0, kind: str = "A") -> float:
+    """A frame of `length` bytes with their CRC; `bits`: how many of the last byte, 0 for all.
+
+    Type B: characters of 10 bits between a start of 12 and an end of 10, no guard time.
+    """
+    if kind == "B":
+        return (22 + 10 * length) * _BIT
     count = (length - 1) * 9 + bits if bits else length * 9
     return (count + 2) * _BIT
 
 
 def exchange(
-    command: int, response: int, card_us: float, fsc: int, fsd: int, fwi: int
+    command: int, response: int, card_us: float, fsc: int, fsd: int, fwi: int, kind: str = "A"
 ) -> list[Stretch]:
     """One APDU over ISO/IEC 14443-4: blocks, their acknowledgements and the card's work.
 
@@ -40,24 +46,26 @@ def exchange(
     the reader take, `fwi` the card's waiting time, beyond which it asks for more. No retries.
     """
     out: list[Stretch] = []
+    delay = FDT_CARD_B if kind == "B" else FDT_CARD
+    short = frame_us(3, kind=kind)
     parts = _parts(command, fsc - 3)
     for i, part in enumerate(parts):
-        out.append(Stretch(RF, FDT_READER + frame_us(part + 3) + FDT_CARD, "command"))
+        out.append(Stretch(RF, FDT_READER + frame_us(part + 3, kind=kind) + delay, "command"))
         if i + 1 < len(parts):
-            out.append(Stretch(RF, frame_us(3), "acknowledgement"))
+            out.append(Stretch(RF, short, "acknowledgement"))
     fwt = (4096 << fwi) / FC
     allowed = fwt
     while card_us > _WTX_AT * allowed:
         out.append(Stretch(CARD, _WTX_AT * allowed, "card"))
-        out.append(Stretch(RF, 2 * frame_us(4) + FDT_READER + FDT_CARD, "more time"))
+        out.append(Stretch(RF, 2 * frame_us(4, kind=kind) + FDT_READER + delay, "more time"))
         card_us -= _WTX_AT * allowed
         allowed = fwt * min(int(card_us / (_WTX_AT * fwt)) + 1, 59)
     out.append(Stretch(CARD, card_us, "card"))
     for i, part in enumerate(_parts(response, fsd - 3)):
         if i:
-            both = FDT_READER + frame_us(3) + FDT_CARD
+            both = FDT_READER + short + delay
             out.append(Stretch(RF, both, "acknowledgement"))
-        out.append(Stretch(RF, frame_us(part + 3), "answer"))
+        out.append(Stretch(RF, frame_us(part + 3, kind=kind), "answer"))
     return out
 
 
@@ -74,6 +82,18 @@ def activation(uid: bytes, ats: bytes) -> list[Stretch]:
         out.append(Stretch(RF, both + frame_us(9) + frame_us(3), "select"))
     out.append(Stretch(RF, both + frame_us(4) + frame_us(len(ats) + 2), "RATS"))
     return out
+
+
+def activation_b() -> list[Stretch]:
+    """Power-up, WUPB and ATQB, ATTRIB."""
+    both = FDT_READER + FDT_CARD_B
+    wupb = both + frame_us(5, kind="B") + frame_us(14, kind="B")
+    attrib = both + frame_us(11, kind="B") + frame_us(3, kind="B")
+    return [
+        Stretch(RF, POWER_UP, "power-up"),
+        Stretch(RF, wupb, "WUPB"),
+        Stretch(RF, attrib, "ATTRIB"),
+    ]
 
 
 def _short_us(both: float) -> float:

@@ -23,6 +23,7 @@ from flagfall_host.bench import install
 from flagfall_host.bench.cards import catalogue, keys
 from flagfall_host.bench.cards.card import Card
 from flagfall_host.bench.reader.field import Field
+from flagfall_host.bench.reader.fm175xx import FM175xxChip
 from flagfall_host.bench.reader.mfrc522 import MFRC522Chip
 from flagfall_host.bench.reader.picc import Manners
 from flagfall_host.bench.reader.pn532 import PN532Chip
@@ -50,13 +51,20 @@ from flagfall_host.bench.unit_drivers import (
     MFRC522,
     PN532,
     CardLost,
+    FM175xx,
     ReaderError,
     RegisterBus,
 )
+from flagfall_host.errors import FlagfallError
 
-Chip = Literal["pn532", "mfrc522"]
+Chip = Literal["pn532", "mfrc522", "fm175xx"]
+Kind = Literal["A", "B"]
 Profile = Literal["ecash", "oda"]
 
+_REGISTER_CHIPS: dict[str, Any] = {
+    "mfrc522": (MFRC522Chip, MFRC522),
+    "fm175xx": (FM175xxChip, FM175xx),
+}
 VISITOR_AID = "A0000000031010"
 DATE, TIME = bytes.fromhex("261124"), bytes.fromhex("215109")
 UN = bytes.fromhex("7863AFC6")
@@ -74,6 +82,10 @@ CODES = {
     outcome.ANOTHER_CARD: "another card",
     outcome.ASK_DRIVER: "ask the driver",
 }
+
+
+class ChipCannot(FlagfallError):
+    """The reader chip does not speak the card's type."""
 
 
 @dataclass
@@ -186,9 +198,10 @@ class Bench:
             self.clock = Clock(self.unit)
             port = TimedPort(self.chip, self.clock, self.card_clock, self.cost)
             bus = HSU(port, self.unit.baud)
-            self.reader: Any = PN532(bus, ticks_ms=port.ticks_ms)
+            self.reader: Any = PN532(bus, type_b=True, ticks_ms=port.ticks_ms)
         else:
-            self.chip = MFRC522Chip(self.field)
+            simulated, driver = _REGISTER_CHIPS[chip]
+            self.chip = simulated(self.field)
             self.clock = ChipClock(self.unit, self.chip)
             watch = AirWatch(self.clock, self.card_clock)
             self.chip.manners = Manners(
@@ -198,7 +211,7 @@ class Bench:
                 watch=watch.answer,
             )
             spi = TimedSPI(self.chip, self.clock, self.cost)
-            self.reader = MFRC522(
+            self.reader = driver(
                 RegisterBus(spi, spi.cs),
                 ticks_ms=lambda: int(self.chip.now_us / 1000),
                 sleep_ms=self._sleep_ms,
@@ -215,8 +228,13 @@ class Bench:
         clock.until(end)
 
     def place(self, name: str, card: Card | None = None, **settings: Any) -> Card:
-        """Hold the catalogue's card `name`, or `card` that is like it, before the antenna."""
+        """Hold the catalogue's card `name`, or `card` that is like it, before the antenna.
+
+        Raises NoSuchCard, ChipCannot.
+        """
         card = card or catalogue.make(name, **settings)
+        if card.kind == "B" and self.chip_name == "mfrc522":
+            raise ChipCannot("an MFRC522 takes type A cards only: use fm175xx or pn532")
         self.card_clock._bits = _key_bits(name)
         self.field.place(card)
         return card
@@ -333,19 +351,21 @@ def run_tap(
     chip: Chip = "pn532",
     profile: Profile = "ecash",
     *,
+    kind: Kind = "A",
     warm: bool = True,
     unit: Unit | None = None,
     cost: TerminalCost | None = None,
     works_ahead: bool = True,
 ) -> TapResult:
-    """One tap of the catalogue's card `card`. `warm`: its issuer's key is in the unit's cache.
+    """One tap of the catalogue's card `card`, made as type `kind`. `warm`: its issuer's key is in
+    the unit's cache.
 
-    Raises NoSuchCard.
+    Raises NoSuchCard, ChipCannot.
     """
     bench = Bench(chip, profile, unit, cost, works_ahead=works_ahead)
     if warm:
-        bench.place(card)
+        bench.place(card, kind=kind)
         bench.tap(card)
         bench.field.remove()
-    bench.place(card)
+    bench.place(card, kind=kind)
     return bench.tap(card)

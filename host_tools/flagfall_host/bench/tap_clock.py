@@ -16,6 +16,7 @@ from flagfall_host.bench.rf_time import CARD, LINK, RF, TERMINAL, Stretch, Termi
 
 _FSD = 64  # what the PN532's firmware announces in its RATS
 _IN_LIST_PASSIVE_TARGET = 0x4A
+_BR_TY = {0: "A", 3: "B"}
 _WORK_STEP_US = 10.0  # a coroutine that yields and comes back
 
 
@@ -149,10 +150,15 @@ class TimedPort:
         for exchange, us in self._card.exchanges[known:]:
             if exchange.response is not None:
                 card, n = cards[0], len(exchange.response)
-                return rf_time.exchange(len(exchange.command), n, us, card.fsc, _FSD, card.fwi)
+                apdu = len(exchange.command)
+                return rf_time.exchange(apdu, n, us, card.fsc, _FSD, card.fwi, card.kind)
             return []
         for kind, payload in self._sniffer.decode(data):
             if kind == frames.DATA and payload[1] == _IN_LIST_PASSIVE_TARGET and cards:
+                if _BR_TY[payload[3]] != cards[0].kind:
+                    return []
+                if cards[0].kind == "B":
+                    return rf_time.activation_b()
                 return rf_time.activation(cards[0].uid, cards[0].ats)
         return []
 
@@ -177,7 +183,7 @@ class TimedPort:
 
 
 class ChipClock(Clock):
-    """The MFRC522 keeps the time: its timer and its frames run on it."""
+    """An MFRC522 or FM175xx keeps the time: its timer and its frames run on it."""
 
     def __init__(self, unit: Unit, chip: MFRC522Chip) -> None:
         super().__init__(unit)
@@ -208,8 +214,9 @@ class AirWatch:
 
     def answer(self, delay_us: float, frame: Frame) -> None:
         clock = self._clock
-        at = clock.note(RF, self._end, rf_time.FDT_CARD, "frame delay")
-        at = clock.note(CARD, at, delay_us - rf_time.FDT_CARD, "card")
+        least = rf_time.FDT_CARD_B if frame.kind == "B" else rf_time.FDT_CARD
+        at = clock.note(RF, self._end, least, "frame delay")
+        at = clock.note(CARD, at, delay_us - least, "card")
         clock.note(RF, at, frame.air_us, "from the card")
 
 

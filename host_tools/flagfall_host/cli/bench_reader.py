@@ -15,6 +15,9 @@ from flagfall_host.bench.reader.pn532 import PN532Chip
 def reader(
     chip: Annotated[Literal["pn532"], typer.Option(help="The reader chip to play.")] = "pn532",
     card: Annotated[str, typer.Option(help="The card before its antenna; empty: no card.")] = "",
+    kind: Annotated[
+        Literal["A", "B"], typer.Option("--type", help="The card's ISO/IEC 14443 type.")
+    ] = "A",
 ) -> None:
     """Serve a reader chip and a card on a pseudo-terminal until Ctrl-C.
 
@@ -23,7 +26,7 @@ def reader(
     console = Console(highlight=False, soft_wrap=True)
     field = Field()
     if card:
-        field.place(catalogue.make(card))
+        field.place(catalogue.make(card, kind=kind))
     field.on_exchange = lambda exchange: _show(console, exchange)
     with PtyPort(PN532Chip(field)) as port:
         console.print(f"PN532 (HSU) on {port.path}, card: {card or 'none'}. Ctrl-C ends it.")

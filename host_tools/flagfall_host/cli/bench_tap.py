@@ -20,19 +20,22 @@ class ChartFailed(FlagfallError):
 def tap(
     card: Annotated[str, typer.Option(help="A card of `flagfall emv cards`.")] = "ecash",
     chip: Annotated[
-        Literal["pn532", "mfrc522"], typer.Option(help="The reader's chip.")
+        Literal["pn532", "mfrc522", "fm175xx"], typer.Option(help="The reader's chip.")
     ] = "pn532",
     profile: Annotated[
         Literal["ecash", "oda"], typer.Option(help="Offline purse, or transit ODA.")
     ] = "ecash",
+    kind: Annotated[
+        Literal["A", "B"], typer.Option("--type", help="The card's ISO/IEC 14443 type.")
+    ] = "A",
     chart: Annotated[Path | None, typer.Option(help="Write a waterfall to this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tap a simulated card with the unit's own driver and kernel, in modelled time.
 
-    Raises NoSuchCard, ChartFailed.
+    Raises NoSuchCard, ChipCannot, ChartFailed.
     """
-    result = run_tap(card, chip, profile)
+    result = run_tap(card, chip, profile, kind=kind)
     if chart is not None:
         from flagfall_host.bench.tap_chart import draw
 

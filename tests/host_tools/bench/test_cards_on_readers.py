@@ -5,7 +5,10 @@ from flagfall.emv.terminal import ECASH, ODA
 from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.tap import Bench, terminal
 
-CHIPS = ["pn532", "mfrc522"]
+CHIPS = ["pn532", "mfrc522", "fm175xx"]
+# Chip and type of card. The MFRC522 stands for both register chips with type A, for it is one way
+# through one driver.
+READERS = [("pn532", "A"), ("mfrc522", "A"), ("pn532", "B"), ("fm175xx", "B")]
 PROFILES = {"ecash": ECASH, "oda": ODA}
 REFUSED = {"declined", "card not usable", "other interface"}
 # What only the catalogue's words after the colon say.
@@ -18,14 +21,14 @@ REASONS = {
 }
 
 
-@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize(("chip", "kind"), READERS)
 @pytest.mark.parametrize("profile", list(PROFILES))
 @pytest.mark.parametrize("name", catalogue.names())
-def test_every_card_ends_as_the_catalogue_says(name, profile, chip):
+def test_every_card_ends_as_the_catalogue_says(name, profile, chip, kind):
     expected = catalogue.expected(name, profile)
     kernel = terminal(PROFILES[profile], sm2="if the terminal has SM2" in expected)
     bench = Bench(chip, profile, kernel=kernel)
-    card = bench.place(name)
+    card = bench.place(name, kind=kind)
     first = bench.tap(name)
     if expected == "approved at the second tap":
         assert (first.outcome, first.reason) == ("try again", "phone")

@@ -7,7 +7,7 @@ import typer
 from flagfall_host.bench import rf_time
 from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.rf_time import CARD, LINK, RF, TERMINAL, Unit
-from flagfall_host.bench.tap import Bench, run_tap
+from flagfall_host.bench.tap import Bench, ChipCannot, run_tap
 from flagfall_host.cli.bench_tap import tap as command
 from typer.testing import CliRunner
 
@@ -51,6 +51,23 @@ def test_the_formula_and_the_register_chip_agree_on_the_air(card, profile):
     frames = sum(s.label in ("command", "acknowledgement", "more time") for s in summed.segments)
     pauses = rf_time.POWER_UP + (frames + 7) * rf_time.FDT_READER
     assert summed.sum_us(RF) - played.sum_us(RF) == pytest.approx(pauses, rel=0.25)
+
+
+def test_they_agree_on_type_b():
+    summed, played = (run_tap("oda-debit", chip, "oda", kind="B") for chip in ("pn532", "fm175xx"))
+    assert summed.sum_us(CARD) == pytest.approx(played.sum_us(CARD), abs=5)
+    frames = sum(s.label in ("command", "acknowledgement", "more time") for s in summed.segments)
+    pauses = rf_time.POWER_UP + (frames + 2) * rf_time.FDT_READER
+    # The other chip also woke the card in its round of polls, and again to choose it.
+    again = rf_time.frame_us(5, kind="B") + rf_time.frame_us(14, kind="B")
+    assert summed.sum_us(RF) + again - played.sum_us(RF) == pytest.approx(pauses, rel=0.25)
+
+
+def test_a_chip_without_type_b_says_so():
+    with pytest.raises(ChipCannot, match="use fm175xx"):
+        run_tap("ecash", "mfrc522", kind="B")
+    done = run("--chip", "fm175xx", "--type", "B", "--json")
+    assert json.loads(done.output)["outcome"] == "approved"
 
 
 @pytest.mark.parametrize("chip", CHIPS)

@@ -289,4 +289,13 @@ def test_replay_of_a_spoilt_tap(at: int, answer: bytes) -> None:
 def test_cards_lists_the_bench() -> None:
     assert "ecash-8-reads" in run("cards")
     rows = json.loads(run("cards", "--json"))["cards"]
-    assert {row["name"] for row in rows} == set(catalogue.names())
+    assert [row["name"] for row in rows] == catalogue.names()
+    for row in rows:
+        assert len(row["summary"]) > 10
+        for profile in ("ecash", "oda"):
+            assert row[profile].split(":")[0].split()[0].strip(",") in (
+                "approved",
+                "declined",
+                "disputed",
+                "torn",
+            )
