@@ -38,6 +38,7 @@ def test_fare_does_not_depend_on_how_often_the_meter_looks(garage: Garage, tmp_p
     ("card", "tone", "says"),
     [
         ("ecash", "approved", "Paid"),
+        ("ecash type B", "approved", "Paid"),
         ("expired", "declined", "expired"),
         ("ecash-low", "declined", ""),
         ("wrong-signature", "declined", ""),
@@ -51,7 +52,8 @@ def test_a_tap_ends_in_plain_words(
     with garage.taxi(tmp_path) as taxi:
         taxi.unit.power_on()
         ride(taxi)
-        assert tap(taxi, card) == tone
+        name, _, kind = card.partition(" type ")
+        assert tap(taxi, name, kind=kind or "A") == tone
         assert says in taxi.face["message"]
         assert len(taxi.face["message"]) > 10
         if tone == "declined":
