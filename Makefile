@@ -5,7 +5,7 @@ BIN := .venv/bin
 CLIENTS = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["clients"])
 READY := .venv/.ready
 # Debian packages: libnfc-bin and valgrind are clients that the tests and benchmarks use.
-PACKAGES := python3-venv libnfc-bin valgrind postgresql
+PACKAGES := python3-venv libnfc-bin valgrind postgresql ppp
 
 .PHONY: setup demo test soak bench lint format flash clean
 

@@ -83,13 +83,16 @@ class Unit:
         maintenance = Maintenance(board, c, booking, meter, duty, self._screen, seal)
         house = Housekeeping(board, journal, checkpoints, meter, payment, booking, self._screen)
         house.at_start()
+        cable = Cable(board.cable_port(), maintenance, board.random)
         gc.collect()
         tasks = [
             meter.run(),
             keys.run(),
             house.run(),
-            Cable(board.cable_port(), maintenance, board.random).run(),
+            cable.run(),
         ]
+        if "uplink" in c.settings and board.modem_port() is not None:
+            tasks.append(self._uplink(maintenance, cable, meter, keys, booking))
         if "isu_vendor" in c.settings:
             # Only here, so that a unit without an ISU does not carry its code in RAM.
             from app.meter_port import MeterPort
@@ -101,6 +104,27 @@ class Unit:
         elif not duty.driver:
             self._screen.say("Sign in")
         await self._until(maintenance.restart, tasks)
+
+    def _uplink(self, maintenance, cable, meter, keys, booking):
+        # Only here, so that a unit without a modem does not carry its code in RAM.
+        from app.uplink import Uplink
+        from app.uplink_settings import UplinkSettings
+
+        c = self._configuration
+        settings = UplinkSettings(c.settings["uplink"])
+        uplink = Uplink(
+            self._board,
+            settings,
+            c.certificate,
+            maintenance,
+            cable,
+            meter,
+            keys,
+            booking,
+            self._screen,
+        )
+        maintenance.uplink = uplink.report
+        return uplink.run()
 
     async def _run_unprovisioned(self):
         """As the factory left it, or half provisioned: only the cable works."""

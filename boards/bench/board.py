@@ -3,6 +3,7 @@
 #
 # FLAGFALL_BENCH names a JSON file written by the bench:
 #   world   path of the world's UNIX socket       cable, reader, isu   paths of the pty's
+#   modem, relay   the modem's pty and its relay's socket, or null: there is no modem
 #   journal, trips   flash files                  files           folder of the small files
 #   seal_open   whether the seal switch is open
 #   seed    hex or null                           power_ons       how often power came before
@@ -12,6 +13,7 @@ import json
 import os
 import time
 
+from mobile_network import Ppp, press_key
 from nor_flash import NorFlash
 from serial_port import SerialPort
 from world_port import WorldPort
@@ -83,6 +85,19 @@ class Board:
     def isu_port(self):
         """The line to a certified ISU (JT/T 905)."""
         return self._port("isu")
+
+    def modem_port(self):
+        """The modem's UART, or None where there is no modem."""
+        return self._port("modem") if self._setup["modem"] else None
+
+    async def press_modem_key(self, ms):
+        """Press the modem's power key for `ms`."""
+        await self.sleep_ms(ms)
+        await press_key(self._setup["relay"], ms)
+
+    def ppp(self, port):
+        """What makes a network of the modem's call."""
+        return Ppp(port, self._setup["relay"])
 
     def _port(self, name):
         if name not in self._ports:

@@ -16,16 +16,17 @@ class Booking:
         self.journal = journal
         self._utc_s = utc_s
         self.lost = 0
+        self.news = journal.last_seq  # the newest record that is worth a call
 
     def payment(self, **fields):
         """Append a PAYMENT; return its seq. Raises JournalFull."""
-        return self._append(schema.PAYMENT, fields)
+        return self._worth_a_call(self._append(schema.PAYMENT, fields))
 
     def trip(self, **fields):
-        return self._or_count(schema.TRIP, fields)
+        return self._worth_a_call(self._or_count(schema.TRIP, fields))
 
     def shift(self, **fields):
-        return self._or_count(schema.SHIFT, fields)
+        return self._worth_a_call(self._or_count(schema.SHIFT, fields))
 
     def event(self, code, text):
         return self._or_count(schema.EVENT, {"code": code, "text": text[:100]})
@@ -37,6 +38,11 @@ class Booking:
     def key(self, body):
         """Append the KEY record of this epoch (its body from the sealer)."""
         return self.journal.append(schema.KEY, body, self._utc_s())
+
+    def _worth_a_call(self, seq):
+        if seq is not None:
+            self.news = seq
+        return seq
 
     def _append(self, type, fields):
         fields.pop("version", None)

@@ -17,6 +17,7 @@ _TARIFF = "tariff.bin"
 _NEXT_TARIFF = "tariff-next.bin"
 _CAPK = "capk.json"
 _CLOCK = "clock.bin"
+_CERTIFICATE = "certificate.json"
 _ISU = "isu.bin"
 _MAX_FILE = const(16384)  # bytes; the largest file that anyone may push
 
@@ -39,6 +40,7 @@ _FIELDS = {
     "stored_age_s": (int, False),
     "dip_ms": (int, False),
     "tap_wait_ms": (int, False),
+    "uplink": (dict, False),
     "isu_vendor": (int, False),
 }
 
@@ -60,6 +62,7 @@ class Configuration:
         self.tariff_blob = None
         self.next_tariff_blob = None  # waits for its day, or for the end of a trip
         self.capks = ()  # of bytes, one CAPK TLV each
+        self.certificate = None  # (certificate, key, authority), DER, to dial the gateway with
         self.clock_budget = None  # flagfall.meter.clock_budget, packed
 
     def load(self):
@@ -71,6 +74,9 @@ class Configuration:
         self.tariff_blob = self._read(_TARIFF)
         self.next_tariff_blob = self._read(_NEXT_TARIFF)
         self.clock_budget = self._read(_CLOCK)
+        certificate = self._read_json(_CERTIFICATE)
+        if certificate is not None:
+            self._take_certificate(certificate)
         capks = self._read_json(_CAPK)
         self.capks = tuple(unhexlify(c) for c in capks) if capks else ()
 
@@ -115,6 +121,13 @@ class Configuration:
         for name in settings.get("profiles", ()):
             if name not in ("ecash", "oda"):
                 raise ConfigurationError("config: profiles may hold ecash and oda")
+        if "uplink" in settings:
+            from app.uplink_settings import UplinkSettings, UplinkSettingsError
+
+            try:
+                UplinkSettings(settings["uplink"])
+            except UplinkSettingsError as e:
+                raise ConfigurationError("config: %s" % e) from None
         for aid in settings["aids"]:
             _hex(aid, "config: aids")
         self._write(_SETTINGS, json.dumps(settings).encode())
@@ -125,6 +138,22 @@ class Configuration:
         settings = dict(self.settings)
         settings["k"] = k
         self.put_settings(json.dumps(settings).encode())
+
+    def put_certificate(self, blob):
+        """Keep what the unit dials the gateway with (docs/formats.md section 7)."""
+        try:
+            fields = json.loads(blob)
+            self._take_certificate(fields)
+        except (ValueError, KeyError, TypeError):
+            raise ConfigurationError("certificate, key and authority are needed, hex") from None
+        self._write(_CERTIFICATE, blob)
+
+    def _take_certificate(self, fields):
+        parts = tuple(unhexlify(fields[n]) for n in ("certificate", "key", "authority"))
+        for part in parts:
+            if part[:1] != b"\x30":
+                raise ValueError("not DER")
+        self.certificate = parts
 
     def put_clock_budget(self, packed):
         """Keep what was corrected of the clock this week."""

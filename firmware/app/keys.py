@@ -44,6 +44,11 @@ class Keys:
             "FOR_HIRE": self._for_hire,
         }
 
+    @property
+    def tapping(self):
+        """Whether a card is waited for, or a payment goes on."""
+        return self._tapping is not None
+
     async def run(self):
         while True:
             key, text = await self._board.key()

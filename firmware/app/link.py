@@ -5,7 +5,7 @@ import asyncio
 import gc
 import json
 from binascii import unhexlify
-from time import ticks_ms
+from time import ticks_diff, ticks_ms
 
 from app import metrology
 from app.configuration import ConfigurationError
@@ -22,6 +22,7 @@ from micropython import const
 
 _CHUNK = const(512)
 _IDLE_READ_MS = const(50)
+_GONE_MS = const(30000)  # silence after which a host on the cable is taken for gone
 _QUIET_MS = const(3000)  # silence after which a session that waits for a restart is given up
 
 
@@ -47,6 +48,7 @@ class Maintenance:
             self.ticks_ms = ticks_ms
         self.wants_restart = False  # new settings are in force after a fresh start
         self.restart = asyncio.Event()  # set once nobody talks to the unit any more
+        self.uplink = None  # its report, where there is one
 
     @property
     def unit_id(self):
@@ -118,6 +120,8 @@ class Maintenance:
         }
         out["heap_peak"] = self._meter.heap_peak
         out["receipt_due"] = self._duty.receipt_due
+        if self.uplink is not None:
+            out["uplink"] = self.uplink.figures()
         return out
 
     def set_time(self, utc_s):
@@ -141,6 +145,13 @@ class Maintenance:
         if self._seal is not None and was != utc_s:
             self._seal.changed(schema.TIME_SET, "clock %d to %d" % (was, utc_s))
         return was
+
+    def first_time(self, utc_s):
+        """Set a clock that was never set, by the mobile network's time: no budget is touched."""
+        if self._meter.position != FOR_HIRE:
+            raise Refused("the clock is not set during a trip")
+        self._board.set_utc_s(utc_s)
+        self._seal.changed(schema.TIME_SET, "clock set by the network to %d" % utc_s)
 
     def push(self, kind, blob):
         """Check a pushed file and put it in force, or raise Refused and change nothing."""
@@ -180,6 +191,8 @@ class Maintenance:
                 self._configuration.put_k(int(bytes(blob)))
                 self._seal.changed(schema.K_CHANGED, "k %d to %d" % (was, int(bytes(blob))))
                 self.wants_restart = True
+            elif kind == "certificate":
+                self._configuration.put_certificate(blob)
             elif kind == "permit" and self._seal is not None:
                 self._seal.take(blob)
                 return
@@ -200,6 +213,11 @@ class Maintenance:
     def _under_seal(self, action, blob):
         if self._seal is not None:
             self._seal.require(action, blob)
+
+    @property
+    def vacant(self):
+        """Whether the unit may start anew: nobody is hired."""
+        return self._meter is None or self._meter.position == FOR_HIRE
 
     def _require_vacant(self):
         if self._meter is not None and self._meter.position != FOR_HIRE:
@@ -225,6 +243,14 @@ class Cable:
         self._port = port
         self._maintenance = maintenance
         self.session = Session(maintenance, random)
+        self._heard_at = None
+
+    @property
+    def busy(self):
+        """Whether somebody who has proved the key talks to the unit over the cable."""
+        if self._heard_at is None or not self.session.authenticated:
+            return False
+        return ticks_diff(ticks_ms(), self._heard_at) < _GONE_MS
 
     async def run(self):
         quiet = 0
@@ -235,7 +261,8 @@ class Cable:
             self.session.feed(data)  # nothing: the line is silent, half a frame is given up
             if data:
                 quiet = 0
-            elif self._maintenance.wants_restart:
+                self._heard_at = ticks_ms()
+            elif self._maintenance.wants_restart and self._maintenance.vacant:
                 # At the end of the session that changed something: another file may follow.
                 quiet += _IDLE_READ_MS
                 if (known and not self.session.authenticated) or quiet >= _QUIET_MS:

@@ -7,6 +7,8 @@ from typing import Any
 from flagfall_host.bench.cable import Cable
 from flagfall_host.bench.cards.card import Card
 from flagfall_host.bench.isu import Isu
+from flagfall_host.bench.modem import BenchModem, ModemSettings
+from flagfall_host.bench.modem_relay import ModemRelay
 from flagfall_host.bench.pty_port import PtyPort
 from flagfall_host.bench.reader.field import Field
 from flagfall_host.bench.reader.pn532 import PN532Chip
@@ -16,7 +18,10 @@ from flagfall_host.bench.world import World
 
 
 class Taxi:
-    """Everything in and around one unit. `k` pulses a kilometre; `utc_s` seconds since 2000."""
+    """Everything in and around one unit. `k` pulses a kilometre; `utc_s` seconds since 2000.
+
+    With `modem` there is one on the unit's second UART, and `network` behind it.
+    """
 
     def __init__(
         self,
@@ -28,6 +33,7 @@ class Taxi:
         factor: float = 0,
         heap: str = HEAP,
         isu: Isu | None = None,
+        modem: ModemSettings | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.world = World(folder, Wheel(k), utc_s, factor=factor)
@@ -36,12 +42,19 @@ class Taxi:
         self._reader = PtyPort(self.chip)
         self.cable = Cable(baud=None)
         self._isu = PtyPort(isu) if isu else None
+        self.modem: BenchModem | None = None
+        if modem is not None:
+            self.modem = BenchModem(modem)
+            self._modem_port = PtyPort(self.modem)
+            self.network = ModemRelay(self.modem)
         self.unit = UnitProcess(
             folder,
             self.world,
             reader=self._reader.path,
             cable=self.cable.unit,
             isu=self._isu.path if self._isu else None,
+            modem=self._modem_port.path if self.modem else None,
+            relay=self.network.path if self.modem else None,
             seed=seed,
             heap=heap,
         )
@@ -84,6 +97,9 @@ class Taxi:
         self.cable.close()
         if self._isu:
             self._isu.close()
+        if self.modem is not None:
+            self._modem_port.close()
+            self.network.close()
 
     def __enter__(self) -> "Taxi":
         return self

@@ -34,6 +34,8 @@ class UnitProcess:
         reader: str,
         cable: str,
         isu: str | None = None,
+        modem: str | None = None,
+        relay: str | None = None,
         seed: str | None = None,
         heap: str = HEAP,
     ) -> None:
@@ -45,6 +47,8 @@ class UnitProcess:
             "reader": reader,
             "cable": cable,
             "isu": isu,
+            "modem": modem,
+            "relay": relay,
             "journal": str(folder / "journal.flash"),
             "trips": str(folder / "trips.flash"),
             "files": str(folder / "files"),
