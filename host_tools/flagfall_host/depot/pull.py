@@ -4,13 +4,16 @@ The link carries the records' bytes; whether they are true is the ledger's to sa
 or a cut is mended by asking again from the first record that is missing.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from flagfall.journal.record import Record, RecordError, split
 from flagfall.link import messages
 from flagfall.link.proof import journal_key
 
-from flagfall_host.depot.link import ANSWER_S, LONGEST_ANSWER_S, Frame, Link
+from flagfall_host.depot.at_once import at_once
+from flagfall_host.depot.conversation import Conversation, Frame
+from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import (
     NoAnswer,
     SessionLost,
@@ -19,6 +22,7 @@ from flagfall_host.depot.link_errors import (
 )
 from flagfall_host.depot.pulled import (
     Booking,
+    BookingDesk,
     DamagedRange,
     Ledger,
     LostRecords,
@@ -54,7 +58,48 @@ def pull(
 
     Raises LostRecords after everything else is done, unless `accept_damaged`.
     """
-    return _Pull(link, ledger, progress, accept_damaged, window).run()
+    return at_once(
+        pull_over(
+            link.talk,
+            _Here(ledger),
+            progress,
+            accept_damaged=accept_damaged,
+            window=window,
+            slow_down=lambda: lower_speed(link),
+        )
+    )
+
+
+async def pull_over(
+    talk: Conversation,
+    ledger: BookingDesk,
+    progress: Progress | None = None,
+    *,
+    accept_damaged: bool = False,
+    window: int = WINDOW,
+    slow_down: Callable[[], object] | None = None,
+) -> PullResult:
+    """`pull` over any carrier. `slow_down` is called when a poor line carries nothing."""
+    return await _Pull(talk, ledger, progress, accept_damaged, window, slow_down).run()
+
+
+class _Here:
+    """A ledger that books in this thread."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def last_seq(self, unit_id: str) -> int:
+        return self._ledger.last_seq(unit_id)
+
+    async def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> Booking:
+        return self._ledger.book(unit_id, raws, journal_key)
+
+    async def book_damage(self, unit_id: str, damage: Any, accepted: bool = False) -> Any:
+        return self._ledger.book_damage(unit_id, damage, accepted)
+
+    async def receipt(self, unit_id: str) -> tuple[int, int, bytes] | None:
+        return self._ledger.receipt(unit_id)
 
 
 class _Again(Exception):
@@ -64,11 +109,12 @@ class _Again(Exception):
 class _Pull:
     def __init__(
         self,
-        link: Link,
-        ledger: Ledger,
+        link: Conversation,
+        ledger: BookingDesk,
         progress: Progress | None,
         accept_damaged: bool,
         window: int,
+        slow_down: Callable[[], object] | None,
     ) -> None:
         if link.unit is None or link.unit_key is None:
             raise ValueError("open the link first")
@@ -77,9 +123,10 @@ class _Pull:
         self._progress = progress
         self._accept = accept_damaged
         self._window = window
+        self._lower = slow_down
         self._unit_id = link.unit.unit_id
         self._journal_key = journal_key(link.unit_key)
-        self._next = ledger.last_seq(self._unit_id) + 1
+        self._next = 1
         self._from_start = False
         self._batch: list[bytes] = []
         self._batch_bytes = 0
@@ -87,39 +134,40 @@ class _Pull:
         self._total = 0
         self._result = PullResult(self._unit_id, self._next)
 
-    def run(self) -> PullResult:
+    async def run(self) -> PullResult:
         link, result = self._link, self._result
         started = link.wire.now()
-        newest = link.ask(messages.INFO).get("last_seq")
+        self._next = result.from_seq = await self._ledger.last_seq(self._unit_id) + 1
+        newest = (await link.ask(messages.INFO)).get("last_seq")
         self._total = newest if isinstance(newest, int) else 0
-        self._begin()
+        await self._begin()
         try:
-            self._fetch()
+            await self._fetch()
         finally:
-            self._book()
-        self._end()
+            await self._book()
+        await self._end()
         result.seconds = link.wire.now() - started
         if not self._accept and (result.damaged or result.refused or result.missing):
             raise LostRecords(self._loss_words(), result)
         return result
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         """Say first what is booked already.
 
         A cut pull may owe the unit this receipt. And a unit that was provisioned anew refuses
         it, since its seqs count from 1 again: then all of it is new.
         """
         try:
-            self._give_receipt()
+            await self._give_receipt()
         except UnitRefused as e:
             if e.code != messages.JOURNAL:
                 raise
             self._from_start = True
             self._next = self._result.from_seq = 1
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         try:
-            self._give_receipt()
+            await self._give_receipt()
         except UnitRefused as e:
             booked = self._result.records - len(self._result.refused)
             raise UnitRefused(
@@ -132,15 +180,15 @@ class _Pull:
 
     # --- fetching -----------------------------------------------------------------------------
 
-    def _fetch(self) -> None:
+    async def _fetch(self) -> None:
         fruitless = 0
         while True:
             before = self._next
             try:
-                if self._one_pull(fruitless):
+                if await self._one_pull(fruitless):
                     return
             except SessionLost:
-                self._link.reopen()
+                await self._link.reopen()
             except _Again:
                 continue
             fruitless = 0 if self._next > before else fruitless + 1
@@ -151,20 +199,23 @@ class _Pull:
 
     def _slow_down(self) -> None:
         """A line that carries short frames may still be too poor for long ones at this speed."""
+        if self._lower is None:
+            return
         try:
-            lower_speed(self._link)
+            self._lower()
         except NoAnswer as e:
             raise self._stopped() from e
 
-    def _one_pull(self, fruitless: int) -> bool:
+    async def _one_pull(self, fruitless: int) -> bool:
         """Send one PULL and take what follows it. True: the journal's end was reached."""
         link = self._link
         self._result.pulls += 1
-        seq = link.send(messages.PULL, messages.pack_pull(self._next, self._window))
+        seq = await link.send(messages.PULL, messages.pack_pull(self._next, self._window))
         number = 0  # of the frame that must come next
-        wait = min(ANSWER_S * 2**fruitless, LONGEST_ANSWER_S) + 2 * link.frame_s()
+        patience = link.patience
+        wait = min(patience.answer_s * 2**fruitless, patience.longest_s) + 2 * link.frame_s()
         while True:
-            frame = link.receive(link.wire.now() + wait)
+            frame = await link.receive(link.wire.now() + wait)
             if frame is None:
                 return False
             if frame.seq != seq:
@@ -178,23 +229,23 @@ class _Pull:
                     return False  # one was lost
                 continue
             number += 1
-            if self._take(frame):
+            if await self._take(frame):
                 return True
             if number % _MORE_EVERY == 0:
-                link.send(messages.MORE, messages.pack_u32(number - 1), seq)
-            self._book_if_due()
+                await link.send(messages.MORE, messages.pack_u32(number - 1), seq)
+            await self._book_if_due()
 
     def _number(self, frame: Frame) -> int:
         return int.from_bytes(frame.payload[:4], "little")
 
-    def _take(self, frame: Frame) -> bool:
+    async def _take(self, frame: Frame) -> bool:
         try:
             if frame.type == messages.DATA:
                 for record in split(messages.parse_data(frame.payload)[1]):
-                    self._take_record(record)
+                    await self._take_record(record)
             elif frame.type == messages.DAMAGED:
                 _, first, last, address, raw = messages.parse_damaged(frame.payload)
-                self._take_damage(DamagedRange(first, last, address, raw))
+                await self._take_damage(DamagedRange(first, last, address, raw))
             elif frame.type == messages.END:
                 if not self._take_end(messages.parse_end(frame.payload)[1]):
                     raise _Again
@@ -205,10 +256,10 @@ class _Pull:
             raise UnitFault(self._fault(str(e))) from e
         return False
 
-    def _take_record(self, record: Record) -> None:
+    async def _take_record(self, record: Record) -> None:
         if record.seq < self._next:
             return
-        self._note_missing(record.seq)
+        await self._note_missing(record.seq)
         self._batch.append(bytes(record.raw))
         self._batch_bytes += len(record.raw)
         self._result.records += 1
@@ -225,24 +276,24 @@ class _Pull:
         self._next = 1
         return False
 
-    def _take_damage(self, damage: DamagedRange) -> None:
+    async def _take_damage(self, damage: DamagedRange) -> None:
         if damage.last_seq < self._next:
             return
-        self._note_missing(damage.first_seq)
-        self._book()  # in the order of the journal
-        self._ledger.book_damage(self._unit_id, damage, self._accept)
+        await self._note_missing(damage.first_seq)
+        await self._book()  # in the order of the journal
+        await self._ledger.book_damage(self._unit_id, damage, self._accept)
         self._result.damaged.append(damage)
         self._advance(damage.last_seq)
 
-    def _note_missing(self, seq: int) -> None:
+    async def _note_missing(self, seq: int) -> None:
         """Records that the unit holds no more: freed by a receipt, of another ledger perhaps."""
         if seq == self._next:
             return
         gap = (self._next, seq - 1)
         self._result.missing.append(gap)
         if self._accept:
-            self._book()
-            self._ledger.book_damage(self._unit_id, DamagedRange(*gap, 0, b""), True)
+            await self._book()
+            await self._ledger.book_damage(self._unit_id, DamagedRange(*gap, 0, b""), True)
 
     def _advance(self, seq: int) -> None:
         self._next = seq + 1
@@ -274,19 +325,21 @@ class _Pull:
 
     # --- booking ------------------------------------------------------------------------------
 
-    def _book_if_due(self) -> None:
+    async def _book_if_due(self) -> None:
         now = self._link.wire.now()
         if self._batch_bytes >= BATCH_BYTES or now - self._booked_at >= BATCH_S:
-            self._book()
+            await self._book()
 
-    def _book(self) -> None:
+    async def _book(self) -> None:
         if self._batch:
             batch, self._batch = self._batch, []
             self._batch_bytes = 0
-            self._note_booking(self._ledger.book(self._unit_id, batch, self._journal_key))
+            await self._note_booking(
+                await self._ledger.book(self._unit_id, batch, self._journal_key)
+            )
         self._booked_at = self._link.wire.now()
 
-    def _note_booking(self, booking: Booking) -> None:
+    async def _note_booking(self, booking: Booking) -> None:
         result = self._result
         result.repeated += booking.repeated
         result.findings += [str(finding) for finding in booking.findings]
@@ -294,14 +347,14 @@ class _Pull:
         if self._accept:
             for refused in booking.refused:
                 loss = DamagedRange(refused.seq, refused.seq, 0, refused.raw[:_KEPT])
-                self._ledger.book_damage(self._unit_id, loss, True)
+                await self._ledger.book_damage(self._unit_id, loss, True)
 
-    def _give_receipt(self) -> None:
-        receipt = self._ledger.receipt(self._unit_id)
+    async def _give_receipt(self) -> None:
+        receipt = await self._ledger.receipt(self._unit_id)
         if receipt is None:
             return
         epoch, upto, link = receipt
-        answer = self._link.ask(messages.RECEIPT, messages.pack_receipt(epoch, upto, link))
+        answer = await self._link.ask(messages.RECEIPT, messages.pack_receipt(epoch, upto, link))
         freed = answer.get("freed")
         self._result.receipt_upto = upto
         self._result.freed += freed if isinstance(freed, int) else 0

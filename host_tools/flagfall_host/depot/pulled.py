@@ -52,6 +52,18 @@ class Ledger(Protocol):
     def receipt(self, unit_id: str) -> tuple[int, int, bytes] | None: ...
 
 
+class BookingDesk(Protocol):
+    """A ledger that may make its caller wait; each call is durable when its wait is over."""
+
+    async def last_seq(self, unit_id: str) -> int: ...
+
+    async def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> Booking: ...
+
+    async def book_damage(self, unit_id: str, damage: Any, accepted: bool = False) -> Any: ...
+
+    async def receipt(self, unit_id: str) -> tuple[int, int, bytes] | None: ...
+
+
 class LostRecords(LinkError):
     """Everything else is booked, but records are damaged, forged or gone."""
 

@@ -6,6 +6,8 @@ from typing import Protocol
 from flagfall.link import messages
 from flagfall.link.intake import MAX_FILE
 
+from flagfall_host.depot.at_once import at_once
+from flagfall_host.depot.conversation import Conversation
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import LinkError, UnitFault, UnitRefused
 
@@ -30,14 +32,21 @@ def push(link: Link, kind: str, blob: bytes, progress: Progress | None = None) -
 
     Raises FileTooLong, NotAccepted, UnitRefused.
     """
+    at_once(push_over(link.talk, kind, blob, progress))
+
+
+async def push_over(
+    link: Conversation, kind: str, blob: bytes, progress: Progress | None = None
+) -> None:
+    """`push` over any carrier."""
     name = f"{link.wire.name}: {kind}"
     if not 1 <= len(blob) <= MAX_FILE:
         raise FileTooLong(f"{name}: {len(blob)} bytes; a unit takes 1 to {MAX_FILE}")
     digest = hashlib.sha256(blob).digest()
     for last in (False,) * (_TRIES - 1) + (True,):
-        _send(link, kind, blob, digest, progress)
+        await _send(link, kind, blob, digest, progress)
         try:
-            link.ask(messages.COMMIT, messages.pack_str(kind))
+            await link.ask(messages.COMMIT, messages.pack_str(kind))
             return
         except UnitRefused as e:
             if e.code == messages.NOT_ACCEPTED:
@@ -49,15 +58,19 @@ def push(link: Link, kind: str, blob: bytes, progress: Progress | None = None) -
                 raise
 
 
-def _send(link: Link, kind: str, blob: bytes, digest: bytes, progress: Progress | None) -> None:
-    offset = _offset(link, link.ask(messages.PUSH, messages.pack_push(kind, len(blob), digest)))
+async def _send(
+    link: Conversation, kind: str, blob: bytes, digest: bytes, progress: Progress | None
+) -> None:
+    offset = _offset(
+        link, await link.ask(messages.PUSH, messages.pack_push(kind, len(blob), digest))
+    )
     stalls = 0
     while offset < len(blob):
         if progress is not None:
             progress(offset, len(blob))
         part = blob[offset : offset + PART_BYTES]
         before = offset
-        offset = _offset(link, link.ask(messages.PART, messages.pack_part(offset, part)))
+        offset = _offset(link, await link.ask(messages.PART, messages.pack_part(offset, part)))
         stalls = stalls + 1 if offset <= before else 0
         if stalls == _TRIES or offset > len(blob):
             raise UnitFault(f"{link.wire.name}: the unit asks for offset {offset} of {len(blob)}")
@@ -65,7 +78,7 @@ def _send(link: Link, kind: str, blob: bytes, digest: bytes, progress: Progress 
         progress(len(blob), len(blob))
 
 
-def _offset(link: Link, answer: dict[str, object]) -> int:
+def _offset(link: Conversation, answer: dict[str, object]) -> int:
     offset = answer.get("offset")
     if not isinstance(offset, int) or offset < 0:
         raise UnitFault(f"{link.wire.name}: the unit names no offset in its answer")

@@ -122,7 +122,7 @@ def test_more_questions_than_a_session_may_have():
     wire = LossyWire(FakeUnit())
     link = link_to(wire)
     link.open()
-    link._seq = wire.session._last_seq = 0xFFFF - 10
+    link.talk._seq = wire.session._last_seq = 0xFFFF - 10
     for _ in range(30):
         link.ask(messages.INFO)
     assert link.counters.greetings == 2
