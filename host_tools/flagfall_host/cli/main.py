@@ -31,6 +31,7 @@ _GROUPS = {
     "journal": ("journal", "app"),
     "tariff": ("tariff", "app"),
     "emv": ("emv", "app"),
+    "report": ("report", "app"),
     "config": ("config", "app"),
 }
 _COMMANDS = {

@@ -1,0 +1,1 @@
+"""Reports for the fleet office: figures out of the ledger, and pages that show them."""
