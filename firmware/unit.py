@@ -15,6 +15,7 @@ from app.payment import Payment
 from app.receipts import Receipts
 from app.screen import Screen
 from app.seal import Seal
+from app.selftest import SelfTest
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkStore
 from flagfall.emv.terminal import ECASH, ODA, StoredLimits, Terminal
@@ -81,6 +82,7 @@ class Unit:
         keys = Keys(board, meter, payment, receipts, duty, booking, self._screen)
         seal = Seal(board, c.unit_id, parse_public_key(c.fleet_key), duty, booking)
         maintenance = Maintenance(board, c, booking, meter, duty, self._screen, seal)
+        maintenance.tests = SelfTest(board, meter, payment, keys, booking, self._screen)
         house = Housekeeping(board, journal, checkpoints, meter, payment, booking, self._screen)
         house.at_start()
         cable = Cable(board.cable_port(), maintenance, board.random)

@@ -46,6 +46,7 @@ class Maintenance:
             self.bauds = port.bauds
             self.set_baud = port.set_baud
             self.ticks_ms = ticks_ms
+        self.tests = None  # app/selftest.py, in a complete unit
         self.wants_restart = False  # new settings are in force after a fresh start
         self.restart = asyncio.Event()  # set once nobody talks to the unit any more
         self.uplink = None  # its report, where there is one
@@ -152,6 +153,12 @@ class Maintenance:
             raise Refused("the clock is not set during a trip")
         self._board.set_utc_s(utc_s)
         self._seal.changed(schema.TIME_SET, "clock set by the network to %d" % utc_s)
+
+    def selftest(self, part):
+        """How the test of a part stands; begins it."""
+        if self.tests is None:
+            raise Refused("no self-test before the unit has its settings and tariff")
+        return self.tests.ask(part)
 
     def push(self, kind, blob):
         """Check a pushed file and put it in force, or raise Refused and change nothing."""

@@ -86,6 +86,14 @@ class Payment:
         """The driver wants something else: stop waiting for a card."""
         self._cancelled = True
 
+    async def probe(self):
+        """Wake the reader, switch its field on and off. Raises ReaderError."""
+        self._open = False
+        await self._reader.open()
+        self._open = True
+        await self._reader.field(True)
+        await self._reader.field(False)
+
     async def take(self, amount, utc_offset_s):
         """Take `amount` (minor units) from the next card. True if it is paid and in flash."""
         if not self._booking.journal.room_for_card():

@@ -16,6 +16,8 @@ from serial.tools import list_ports
 
 from flagfall_host.cli.options import FLEET, LEDGER, Baud, Fast, FleetDir, Json, LedgerPlace, Port
 from flagfall_host.cli.pull_progress import PullDisplay
+from flagfall_host.cli.unit_log import log
+from flagfall_host.cli.unit_selftest import selftest
 from flagfall_host.depot import permit
 from flagfall_host.depot.authority import certificate_file
 from flagfall_host.depot.fleet import Fleet, FleetError
@@ -37,6 +39,8 @@ class CalibrationFailed(FlagfallError):
 
 
 app = typer.Typer(help="Talk to a unit over its cable.", no_args_is_help=True)
+app.command()(log)
+app.command()(selftest)
 
 
 class NoPort(LinkError):

@@ -29,6 +29,7 @@ PROVISION = const(0x0B)
 BYE = const(0x0C)
 BAUD = const(0x0D)
 PONG = const(0x0E)
+SELFTEST = const(0x0F)
 CHALLENGE = const(0x81)
 OK = const(0x82)
 DATA = const(0x84)
@@ -239,7 +240,7 @@ def parse_part(payload):
 
 
 def parse_kind(payload):
-    """The kind of a COMMIT."""
+    """The kind of a COMMIT, the part of a SELFTEST."""
     kind, at = parse_str(payload, 0)
     _exactly(payload, at)
     return kind

@@ -36,7 +36,7 @@ class Session:
     None in factory state), journal, now() (UTC seconds since 2000), info() -> dict,
     set_time(t) -> the time before, push(kind, bytearray), provision(dict), event(code, text),
     and where the carrier's speed can be changed what speed.py names. push and provision raise
-    Refused to decline.
+    Refused to decline, and so does selftest(part) -> dict.
 
     The unit's task alternates `feed` and `next_output`. On TLS it is also the one that asks
     whether the other end still lives, with `ping`. Counters: frames, bad_crc, dropped
@@ -79,6 +79,7 @@ class Session:
             messages.COMMIT: self._commit,
             messages.TIME: self._time,
             messages.BAUD: self._baud,
+            messages.SELFTEST: self._selftest,
             messages.BYE: self._bye,
         }
 
@@ -383,6 +384,9 @@ class Session:
     def _baud(self, payload):
         self._speed.ask(messages.parse_u32(payload))
         self._ok({})
+
+    def _selftest(self, payload):
+        self._ok(self._unit.selftest(messages.parse_kind(payload)))
 
     def _bye(self, payload):
         messages.parse_bytes(payload, 0)

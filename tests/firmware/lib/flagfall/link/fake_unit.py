@@ -57,6 +57,11 @@ class FakeUnit:
             raise Refused("this makes no sense")
         self.pushed.append((kind, bytes(blob)))
 
+    def selftest(self, part):
+        if part != "reader":
+            raise Refused("no such part")
+        return {"state": "pass", "detail": part}
+
     def provision(self, message):
         if "unit_id" not in message:
             raise Refused("unit_id is missing")

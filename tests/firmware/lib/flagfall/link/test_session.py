@@ -268,7 +268,18 @@ def test_a_strangers_wrong_proof_does_not_end_the_session():
 def test_unknown_and_malformed_questions_change_nothing():
     host = Host().open()
     assert host.ask(0x55)[0] == m.UNKNOWN_MESSAGE
-    for type in (m.PULL, m.RECEIPT, m.PUSH, m.PART, m.COMMIT, m.TIME, m.BAUD, m.INFO, m.BYE):
+    for type in (
+        m.PULL,
+        m.RECEIPT,
+        m.PUSH,
+        m.PART,
+        m.COMMIT,
+        m.TIME,
+        m.BAUD,
+        m.SELFTEST,
+        m.INFO,
+        m.BYE,
+    ):
         assert host.ask(type, b"\xff" * 3)[0] == m.MALFORMED, type
     assert host.ask(m.PUSH, b"\x01")[0] == m.MALFORMED
     assert host.ask(m.INFO)["unit_id"] == UNIT_ID
@@ -278,7 +289,9 @@ def test_any_bytes_of_a_host_that_has_the_key_get_an_answer_and_no_crash():
     host = Host().open()
     rnd = Stream(b"any")
     for _ in range(300):
-        type = (m.INFO, m.PULL, m.RECEIPT, m.PUSH, m.PART, m.COMMIT, m.TIME, m.BAUD)[rnd.below(8)]
+        type = (m.INFO, m.PULL, m.RECEIPT, m.PUSH, m.PART, m.COMMIT, m.TIME, m.BAUD, m.SELFTEST)[
+            rnd.below(9)
+        ]
         for answer in host.say(type, rnd(32)[: rnd.below(33)]):
             assert answer[0] in (m.OK, m.ERROR, m.END, m.DATA)
     assert host.ask(m.INFO)["unit_id"] == UNIT_ID
@@ -525,3 +538,9 @@ def test_a_ping_does_not_disturb_a_pull_or_an_answer_that_is_due():
     assert kinds == [m.PING, m.DATA, m.END]
     host.ask(m.BYE)
     assert not host.session.ping() and host.collect() == []
+
+
+def test_a_part_is_tested_and_an_unknown_one_refused():
+    host = Host().open()
+    assert host.ask(m.SELFTEST, m.pack_str("reader")) == {"state": "pass", "detail": "reader"}
+    assert host.ask(m.SELFTEST, m.pack_str("engine"))[0] == m.REFUSED
