@@ -36,6 +36,7 @@ EVENTS = {
     schema.READER_FAULT: "the card reader failed",
     schema.K_CHANGED: "k was changed",
     schema.SETTINGS_CHANGED: "the settings were changed",
+    schema.UPLINK: "the mobile network",
     schema.SELF_TEST: "the workshop tested the unit",
 }
 _SENSOR = {"1": "faster than any taxi", "2": "the counter went back", "3": "the clock jumped, ms"}

@@ -105,7 +105,8 @@ class FleetWeek:
                     (money.QUEUED, money.SENT),
                     (money.SENT, money.REFUSED),
                 ):
-                    money.move(connection, [key], was, to, "response 14", ledger.now())
+                    one = money.Move(key, was, to, "response 14")
+                    money.move_all(connection, [one], ledger.now())
 
     def settle(self, ledger, before):
         """Everything taken before the time `before` is settled."""
@@ -119,4 +120,4 @@ class FleetWeek:
                     continue
                 ways = (money.CAPTURED, money.QUEUED, money.SENT, money.ACCEPTED, money.SETTLED)
                 for was, to in zip(ways, ways[1:], strict=False):
-                    money.move(connection, [key], was, to, "test", ledger.now())
+                    money.move_all(connection, [money.Move(key, was, to, "test")], ledger.now())
