@@ -367,6 +367,22 @@ def test_a_late_answer_is_not_taken_for_the_next_one():
     assert b.transceive(apdu(5)) == apdu(5) + b"\x90\x00"
 
 
+@pytest.mark.parametrize("looks", range(5))
+def test_late_answers_are_waited_for_or_never_taken_for_others(looks):
+    b = Bench()
+    done = 0
+    for n in range(6, 16):
+        b.faults(late=n % 2, late_looks=looks)
+        before = len(b.card.executed)
+        try:
+            assert b.transceive(apdu(n)) == apdu(n) + b"\x90\x00"
+            done += 1
+        except ReaderError:
+            assert b.card.executed[before:] in ([], [apdu(n)])
+            b.run(b.reader.activate(100))
+    assert done == 10 if not looks else done >= 5
+
+
 @pytest.mark.parametrize("knobs", RECOVERED + RECOVERED_LATE, ids=str)
 def test_opening_survives_the_same_faults(knobs):
     b = Bench(start=False)

@@ -1,5 +1,7 @@
 """Every card of the catalogue on both families of reader, through the unit's own code."""
 
+import os
+
 import pytest
 from flagfall.emv.terminal import ECASH, ODA
 from flagfall_host.bench.cards import catalogue
@@ -45,6 +47,46 @@ def test_every_card_ends_as_the_catalogue_says(name, profile, chip, kind):
         assert first.transaction.outcome.record_outcome() in (0, 2), "no record of money"
     else:
         assert first.outcome == expected.split(":")[0].split(",")[0]
+
+
+STEP = 1 if os.environ.get("FLAGFALL_SOAK") else 61  # bytes between two losses
+
+
+@pytest.mark.parametrize(("chip", "kind"), READERS)
+def test_a_card_that_leaves_at_any_byte_pays_once(chip, kind):
+    whole = Bench(chip, "ecash")
+    whole.place("ecash", kind=kind)
+    sizes = [(len(x.command), len(x.response)) for x, _ in whole_exchanges(whole)]
+    total = sum(map(sum, sizes))
+    last = total - sum(sizes[-1])  # from here on the card is asked for what debits it
+    for at in sorted({*range(0, total, STEP), last - 1, last, total - 1}):
+        bench = Bench(chip, "ecash")
+        card = bench.place("tearing", at_byte=at, kind=kind)
+        first = bench.tap("tearing")
+        debited = at >= last + sizes[-1][0]
+        if at < last:
+            assert (first.outcome, first.reason, first.transaction.torn) == (
+                "try again",
+                "left",
+                None,
+            )
+        else:
+            assert first.outcome == "torn"
+        assert card.inner.balance == (49500 if debited else 50000)
+        if not bench.field.present:
+            bench.place("tearing", card)
+        second = bench.tap("tearing", torn=first.transaction.torn)
+        assert (second.outcome, second.reason) == (
+            "approved",
+            "resolved" if debited else "approved",
+        )
+        assert card.inner.balance == 49500
+
+
+def whole_exchanges(bench):
+    """The exchanges of one undisturbed tap."""
+    assert bench.tap("ecash").outcome == "approved"
+    return bench.card_clock.exchanges
 
 
 @pytest.mark.parametrize("chip", CHIPS)

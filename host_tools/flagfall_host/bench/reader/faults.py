@@ -20,6 +20,8 @@ class Faults:
     zombies: int = 0  # ACK, then nothing, and no answer is ever made
     truncations: int = 0  # answers that end after `truncate_to` bytes
     truncate_to: int = 5
+    late: int = 0  # answers that come only when the host has waited `late_looks` times in vain
+    late_looks: int = 1
     # Sees every frame that leaves the chip, last of all; may return other bytes.
     line: Callable[[bytes], bytes] | None = None
 

@@ -97,6 +97,8 @@ class PN532Chip:
         self._outgoing = b""  # what the host has chained of a command so far
         self._incoming = b""  # what of a response the host has not fetched yet
         self._waiting: bytes | None = None  # a poll without an end
+        self._late = b""  # an answer that the chip still works on
+        self._looks = 0  # in vain, until it is there
         self._air_us = 0.0
         self._forget_targets()
         self.field.power(False)
@@ -121,8 +123,9 @@ class PN532Chip:
                 out += self._take(payload[1:])
             elif kind == frames.ACK_FRAME:
                 self._host_ack()
-            elif kind == frames.NACK_FRAME and self._last_response and self._waiting is None:
-                out += self.faults.answer(self._last_response)
+            elif kind == frames.NACK_FRAME and self._last_response:
+                if self._waiting is None and not self._late:  # else it is still at a command
+                    out += self.faults.answer(self._last_response)
         return out
 
     def _woken_by(self, data: bytes) -> bytes:
@@ -138,6 +141,12 @@ class PN532Chip:
     def idle(self) -> bytes:
         """Time passes; return what the chip sends by itself."""
         self._decoder.gap()  # UM: an unfinished frame is given up after 89 ms
+        if self._late:
+            self._looks -= 1
+            if self._looks >= 0:
+                return b""
+            answer, self._late = self._late, b""
+            return answer
         if self._waiting is None or not self.field.cards:
             return b""
         command, self._waiting = self._waiting, None
@@ -153,6 +162,7 @@ class PN532Chip:
         if self.faults.take("deaf"):
             return b""
         self._waiting = None
+        self._late = b""
         self.commands[command[0]] = self.commands.get(command[0], 0) + 1
         ack = self.faults.ack(frames.ACK)
         if self.faults.take("zombies"):
@@ -171,10 +181,15 @@ class PN532Chip:
             return b""
         except (SyntaxFault, IndexError):
             self._last_response = frames.ERROR
-        return self.faults.answer(self._last_response)
+        answer = self.faults.answer(self._last_response)
+        if answer and self.faults.take("late"):
+            self._late, self._looks = answer, self.faults.late_looks
+            return b""
+        return answer
 
     def _host_ack(self) -> None:
         self._waiting = None
+        self._late = b""
         if self._next_baud is not None:
             self.baud, self._next_baud = self._next_baud, None
 

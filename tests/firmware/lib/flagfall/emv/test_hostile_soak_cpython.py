@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,21 @@ def test_noise(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_spoilt(seed: int) -> None:
     assert len(hostile.spoilt(seed, ANSWERS)) >= 4
+
+
+def test_memory_is_bounded() -> None:
+    """What taps leave behind does not grow, and one tap takes little, whatever the card sends."""
+    hostile.noise(7, 200)  # caches and modules
+    hostile.spoilt(7, 200)
+    tracemalloc.start()
+    try:
+        kept = []
+        for seed in range(8, 12):
+            hostile.noise(seed, 100)
+            hostile.spoilt(seed, 50)
+            kept.append(tracemalloc.get_traced_memory()[0])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert kept[-1] - kept[0] < 20_000
+    assert peak < 400_000
