@@ -13,7 +13,7 @@ from flagfall_host.bench.cards.card import CardLeft
 from flagfall_host.cli.emv import app
 from flagfall_host.emv import decode, known_keys, oda_check, replay, transcript
 from flagfall_host.emv.errors import BadCardInput
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -72,6 +72,7 @@ def test_decode_says_what_is_wrong(text: str, says: str) -> None:
         run("decode", text)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_decode_of_anything(data: bytes) -> None:
     try:
@@ -265,6 +266,7 @@ def test_transcripts_that_make_no_sense(text: str, says: str) -> None:
         transcript.parse(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(min_size=4, max_size=60), st.binary(min_size=2)), max_size=8))
 def test_replay_of_anything(pairs: list[tuple[bytes, bytes]]) -> None:
     lines = [f"> {c.hex()}\n< {r.hex()}" for c, r in pairs]
@@ -275,6 +277,7 @@ def test_replay_of_anything(pairs: list[tuple[bytes, bytes]]) -> None:
     json.dumps(replay.replay(exchanges, known_keys.test_store()).as_json())
 
 
+@settings(deadline=None)
 @given(st.integers(0, 6), st.binary(max_size=80))
 def test_replay_of_a_spoilt_tap(at: int, answer: bytes) -> None:
     text, _ = recorded("ecash", ECASH)

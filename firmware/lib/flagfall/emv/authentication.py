@@ -21,6 +21,7 @@ except ImportError:  # CPython
 
 _CA_KEY_INDEX = const(0x8F)
 _V01 = const(1)
+_CTQ_CDCVM = const(0x80)  # of its second byte
 _NEW_CARDS = b"\x00\x30"  # application version from which fDDA 01 is a must (PBOC notice 03)
 
 
@@ -194,7 +195,16 @@ class Authentication:
             good = check_related(self.dynamic, related, un, amount, currency, self._check_v00)
         if not good:
             raise OdaError("fdda", "fDDA hash does not match")
+        if related is not None and related[0] == _V01:
+            self._check_owner(related)
         return True
+
+    def _check_owner(self, related):
+        """That the phone has verified its owner stands in 9F6C, which anybody on the air may
+        change, and is signed in 9F69 (Book C-3, 5.7)."""
+        ctq = self._data.get(0x9F6C)
+        if ctq and ctq[-1] & _CTQ_CDCVM and related[5:7] != ctq:
+            raise OdaError("fdda", "owner's verification is not what the card signed")
 
     def _check_v00(self):
         version = self._data.get(0x9F08)

@@ -123,9 +123,8 @@ class PN532Chip:
                 out += self._take(payload[1:])
             elif kind == frames.ACK_FRAME:
                 self._host_ack()
-            elif kind == frames.NACK_FRAME and self._last_response:
-                if self._waiting is None and not self._late:  # else it is still at a command
-                    out += self.faults.answer(self._last_response)
+            elif kind == frames.NACK_FRAME and not (self._waiting or self._late):
+                out += self.faults.answer(self._last_response) if self._last_response else b""
         return out
 
     def _woken_by(self, data: bytes) -> bytes:

@@ -275,6 +275,15 @@ def test_cardholder_verification():
     assert tx.outcome.flags & oc.FLAG_CDCVM
 
 
+def test_an_owner_verified_on_the_air_only_is_no_owner():
+    """The CDCVM bit set in 9F6C by someone between card and reader, to pass the CVM limit."""
+    check(sc.tap(sc.Card(gpo_replace={"9F6C": b"\x00\x80"})), oc.DISPUTED, "fdda")
+    terminal = sc.terminal(profiles=(ODA,))
+    card = sc.Card(oda=True, gpo_replace={"9F6C": b"\x00\x80"})
+    check(sc.tap(card, at=terminal), oc.DECLINED, "fdda")
+    check(sc.tap(sc.Card(oda=True, ctq=b"\x00\x80"), at=terminal), oc.APPROVED, "approved")
+
+
 def test_status_words():
     stops(oc.END, "blocked", status={"ppse": 0x6A81})
     stops(oc.END, "no-application", status={"ppse": 0x6A82})
