@@ -105,7 +105,11 @@ class Unit:
             tasks.append(receipts.due())
         elif not duty.driver:
             self._screen.say("Sign in")
-        await self._until(maintenance.restart, tasks)
+        try:
+            await self._until(maintenance.restart, tasks)
+        finally:
+            if payment is not None:
+                payment.end()
 
     def _uplink(self, maintenance, cable, meter, keys, booking):
         # Only here, so that a unit without a modem does not carry its code in RAM.

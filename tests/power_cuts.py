@@ -4,8 +4,10 @@
 # A life is a seed (which gives the steps: trips, payments, receipts, restarts, idle time), a
 # number of sectors, and cuts: each (operations after the start or the cut before, mode). It is
 # written as "SEED/SECTORS/STEPS/12t.3g" and lived again by
-#     python tests/power_cuts.py SEED/SECTORS/STEPS/12t.3g
-# which leaves the flash image as it was at the violation in build/flash-failures.
+#     python tests/power_cuts.py SEED/SECTORS/STEPS/12t.3g       (or micropython)
+# which leaves the flash image as it was at the violation in build/flash-failures. "f/SEED/12t.3g"
+# is a life on flash with failing sectors.
+
 
 import sys
 
@@ -287,7 +289,7 @@ def lived(seed, sectors, count, cuts, journal_class=Journal, keep=True):
         text = written(seed, sectors, count, cuts)
         if keep:
             keep_image(text, flash.data)
-        raise Violation("%s: %s" % (text, e)) from e
+        raise Violation("%s: %s" % (text, e)) from None
     return life
 
 
@@ -342,8 +344,9 @@ def operations(seed, sectors, count, journal_class=Journal):
     return flash.programs + flash.erases
 
 
-def faulty_life(seed, journal_class=Journal, cuts=()):
+def faulty_life(seed, journal_class=Journal, cuts=(), keep=True):
     # A life on a flash of 10 sectors of which up to three fail, each in its own way.
+    # Written as "f/SEED/cuts".
     dice = Dice(seed)
     flash = NorFlash(10 * BLOCK, None, seed)
     for _ in range(1 + dice.roll(3)):
@@ -361,7 +364,10 @@ def faulty_life(seed, journal_class=Journal, cuts=()):
     try:
         life.live(cuts)
     except (Violation, NorViolation) as e:
-        raise Violation("faulty life %d, cuts %r: %s" % (seed, cuts, e)) from e
+        text = "f/%d/%s" % (seed, ".".join("%d%s" % cut for cut in cuts))
+        if keep:
+            keep_image(text, flash.data)
+        raise Violation("%s: %s" % (text, e)) from None
     return life
 
 
@@ -375,7 +381,20 @@ def depth_1(seed, sectors, count, every=1, letters="btgh", journal_class=Journal
     return cuts
 
 
+def relive(text):
+    # Live again what a Violation named.
+    if text.startswith("f/"):
+        _, seed, cuts = text.split("/")
+        faulty_life(int(seed), cuts=[(int(c[:-1]), c[-1]) for c in cuts.split(".") if c])
+    else:
+        lived(*parse(text))
+
+
 if __name__ == "__main__":
     for text in sys.argv[1:]:
-        lived(*parse(text))
+        try:
+            relive(text)
+        except Violation as e:
+            print(e)
+            sys.exit(1)
         print(text, "holds")

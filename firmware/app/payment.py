@@ -82,6 +82,10 @@ class Payment:
         except (ValueError, JournalFull) as e:
             self._booking.event(schema.READER_FAULT, "cut off tap: %s" % e)
 
+    def end(self):
+        """The epoch ends with this unit's tasks: its data key leaves the memory."""
+        self._sealer.forget()
+
     def cancel(self):
         """The driver wants something else: stop waiting for a card."""
         self._cancelled = True

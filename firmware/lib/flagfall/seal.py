@@ -67,8 +67,14 @@ class Sealer:
         self.key_number = key_number
         self.fleet_key_id = hashlib.sha256(der).digest()[:8]
         self._random = random
-        self._data_key = _drawn(random, _DATA_KEY)
+        self._data_key = bytearray(_drawn(random, _DATA_KEY))
         self._wrapped = oaep_encrypt(n, e, self._data_key, _drawn(random, _HASH))
+
+    def forget(self):
+        """The epoch ends: overwrite the data key. Nothing can be sealed after that."""
+        for i in range(len(self._data_key)):
+            self._data_key[i] = 0
+        self._data_key = None
 
     def key_record_body(self):
         """The body of the KEY record that tells the fleet this data key."""
@@ -81,6 +87,8 @@ class Sealer:
 
     def seal(self, plain):
         """Return key number, IV and the encrypted `plain` (any length), see formats.md 4."""
+        if self._data_key is None:
+            raise SealError("the data key of this epoch is gone: start anew")
         iv = _drawn(self._random, _AES_BLOCK)
         pad = _AES_BLOCK - len(plain) % _AES_BLOCK
         padded = bytes(plain) + bytes((pad,)) * pad

@@ -1,4 +1,4 @@
-"""`flagfall journal`: looking into the image of a unit's journal partition."""
+"""`flagfall journal`: looking into a unit's journal, in an image or over the cable."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,34 @@ from flagfall.link import proof
 from rich.console import Console
 from rich.table import Table
 
+from flagfall_host.cli.pull_progress import PullDisplay
+from flagfall_host.depot import journal_chain
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.depot.journal_image import ImageError, JournalImage, read_image
+from flagfall_host.depot.link import Link
+from flagfall_host.depot.live_journal import read_live
+from flagfall_host.depot.serial_wire import BASE_BAUD, SerialWire
+from flagfall_host.depot.speed import find_unit, raise_speed
 
-app = typer.Typer(help="Look into the image of a unit's journal.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look into a unit's journal: a copy of the partition (IMAGE), or the live unit on a "
+    "cable (--port), which goes on metering. Nothing is booked and nothing is freed.",
+    no_args_is_help=True,
+)
 
-Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="A copy of the journal partition.")]
+Image = Annotated[
+    Path | None, typer.Argument(metavar="[IMAGE]", help="A copy of the journal partition.")
+]
+Port = Annotated[
+    str | None, typer.Option(help="Instead of an image: the serial port of a live unit.")
+]
+Baud = Annotated[int, typer.Option(help="The speed of the unit's cable port.")]
+LedgerPlace = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger", help="The ledger: its newest record of the unit shows a journal cut short."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 FleetDir = Annotated[
     Path | None,
@@ -28,8 +50,44 @@ UnitId = Annotated[str | None, typer.Option("--unit", help="Whose image it is, t
 _HIDDEN = ("card_tag", "sealed", "wrapped", "fleet_key_id", "link", "snapshot", "version")
 
 
-def _read(path: Path, fleet: Path | None, unit: str | None) -> JournalImage:
-    return read_image(path, _journal_key(fleet, unit))
+def _found(
+    image: Path | None,
+    port: str | None,
+    fleet: Path | None,
+    unit: str | None,
+    baud: int,
+    newest: int = 0,
+    ledger: str | None = None,
+) -> tuple[JournalImage, bool]:
+    """The journal, and whether its MACs were checked. `newest`: so many records will do."""
+    if (image is None) == (port is None):
+        raise ImageError("give either the IMAGE of a journal partition or --port of a live unit")
+    if image is not None:
+        key = _journal_key(fleet, unit)
+        return read_image(image, key, _head(ledger, unit)), key is not None
+    keys = Fleet.open(fleet or Path("fleet"))
+    assert port is not None  # noqa: S101 - one of the two is there
+    with Link(SerialWire(port, baud), keys.unit_key) as link, PullDisplay() as display:
+        find_unit(link)
+        link.open()
+        assert link.unit is not None  # noqa: S101 - open() has set it
+        raise_speed(link)
+        bar = display.bar(port)
+        found = read_live(link, newest, bar, _head(ledger, link.unit.unit_id))
+    return found, True
+
+
+def _head(ledger: str | None, unit: str | None) -> journal_chain.Link | None:
+    """The newest record of the unit that the ledger has."""
+    if ledger is None:
+        return None
+    if unit is None:
+        raise ImageError("--ledger needs to know whose image it is: give --unit ID too")
+    from flagfall_host.ledger import Ledger
+
+    with Ledger.open(ledger) as book:
+        receipt = book.receipt(unit)
+    return None if receipt is None else journal_chain.Link(*receipt)
 
 
 def _journal_key(fleet: Path | None, unit: str | None) -> bytes | None:
@@ -52,6 +110,8 @@ def _summary(image: JournalImage, checked: bool) -> dict[str, Any]:
         "booked_to_seq": image.acked_seq,
         "epoch": max((r.epoch for r in image.records), default=0),
         "sectors_opened": max(generations, default=0),
+        "erases_a_sector": -(-max(generations, default=0) // len(image.sectors)),
+        "free_bytes": image.free,
         "macs_checked": checked,
         "damaged": [[d.first_seq, d.last_seq] for d in image.damages],
         "findings": [
@@ -88,16 +148,18 @@ def _line(item: Record | Damage) -> dict[str, Any]:
 
 @app.command()
 def inspect(
-    image: Image,
+    image: Image = None,
+    port: Port = None,
     fleet: FleetDir = None,
     unit: UnitId = None,
+    baud: Baud = BASE_BAUD,
     as_json: Json = False,
     last: Annotated[int, typer.Option(help="Show so many of the newest; 0 for all.")] = 40,
 ) -> None:
-    """List the records, with damage, wear and free space. Card data stays sealed."""
-    found = _read(image, fleet, unit)
+    """List the records, with chain, damage, wear and free space. Card data stays sealed."""
+    found, checked = _found(image, port, fleet, unit, baud, last)
     items = found.items[-last:] if last else found.items
-    summary = _summary(found, unit is not None)
+    summary = _summary(found, checked)
     if as_json:
         typer.echo(json.dumps({**summary, "items": [_line(item) for item in items]}))
         return
@@ -141,12 +203,22 @@ def _print_findings(console: Console, image: JournalImage) -> None:
 
 @app.command()
 def verify(
-    image: Image, fleet: FleetDir = None, unit: UnitId = None, as_json: Json = False
+    image: Image = None,
+    port: Port = None,
+    fleet: FleetDir = None,
+    unit: UnitId = None,
+    ledger: LedgerPlace = None,
+    baud: Baud = BASE_BAUD,
+    as_json: Json = False,
 ) -> None:
-    """Check every record and the chain; exit 1 and say which, if something is wrong."""
-    found = _read(image, fleet, unit)
+    """Check every record and the chain; exit 1 and say which, if something is wrong.
+
+    Told apart: damaged, forged, deleted, reordered, replayed, exchanged, and with --ledger
+    truncated.
+    """
+    found, checked = _found(image, port, fleet, unit, baud, ledger=ledger)
     if as_json:
-        typer.echo(json.dumps(_summary(found, unit is not None)))
+        typer.echo(json.dumps(_summary(found, checked)))
     else:
         console = Console(highlight=False, soft_wrap=True)
         _print_findings(console, found)
@@ -156,8 +228,10 @@ def verify(
             f"to {found.last_seq}: " + ("sound" if sound else f"{len(found.findings)} findings")
         )
         if not sound:
-            console.print("Keep this image; pull the unit: what is good is booked all the same.")
-        if unit is None:
+            console.print(
+                "Keep what there is; pull the unit: what is good is booked all the same."
+            )
+        if not checked:
             console.print("MACs were not checked: give --fleet DIR and --unit ID.")
     if found.findings:
         raise typer.Exit(1)
@@ -165,13 +239,19 @@ def verify(
 
 @app.command(name="map")
 def draw_map(
-    image: Image,
+    image: Image = None,
+    port: Port = None,
+    fleet: FleetDir = None,
+    baud: Baud = BASE_BAUD,
     out: Annotated[Path, typer.Option("-o", "--out", help="The picture to write.")] = Path(
         "journal.png"
     ),
 ) -> None:
-    """Draw the partition: live, acknowledged, erased, retired, damaged."""
+    """Draw the partition: live, acknowledged, erased, retired, damaged.
+
+    Over the cable the sectors' headers tell, and the records of the newest one.
+    """
     from flagfall_host.depot.journal_map import draw  # matplotlib is slow to load
 
-    draw(read_image(image), out)
+    draw(_found(image, port, fleet, None, baud, newest=1)[0], out)
     typer.echo(f"{out}")

@@ -15,6 +15,7 @@ from flagfall.journal.sector import BLANK, DAMAGED, GOOD, HEADER, RETIRED, UNTOL
 from flagfall_host.depot import journal_chain
 from flagfall_host.errors import FlagfallError
 
+_ROOM = SECTOR - HEADER  # bytes of a sector that take records
 _REMAINS = 256  # bytes of damage that are kept
 _STATES = {BLANK: "blank", GOOD: "good", DAMAGED: "damaged", RETIRED: "retired"}
 
@@ -44,6 +45,7 @@ class Sector:
     placed: list[Placed] = field(default_factory=list)
     remains: list[tuple[int, int]] = field(default_factory=list)  # (address, end), not FF
     erased: bool = False  # all FF
+    last_seq: int | None = None  # where that is known without the records
 
     @property
     def state(self) -> str:
@@ -73,6 +75,21 @@ class JournalImage:
         return [placed.record for placed in self.placed]
 
     @property
+    def free(self) -> int:
+        """Bytes of slots that can be written now, as the unit counts them."""
+        uses = [self.use_of(sector) for sector in self.sectors]
+        capacity = (len(uses) - uses.count("retired") - 1) * _ROOM
+        full = max(0, uses.count("live") - 1) * _ROOM
+        return max(0, capacity - full - (self.reach(self.order[-1]) - HEADER if self.order else 0))
+
+    def reach(self, sector: Sector) -> int:
+        """Bytes from the start of the sector to the end of its records."""
+        if sector.last_seq is not None and sector is not self.order[-1]:
+            return SECTOR  # it was left for the next one
+        end = max((p.end for p in sector.placed), default=0)
+        return end - sector.place * SECTOR if end else HEADER
+
+    @property
     def damages(self) -> list[Damage]:
         return [item for item in self.items if isinstance(item, Damage)]
 
@@ -88,7 +105,9 @@ class JournalImage:
             return "erased"
         if sector not in self.order:
             return "rubbish"
-        last = max((p.record.seq for p in sector.placed), default=sector.header.first_seq)
+        last = sector.last_seq
+        if last is None:
+            last = max((p.record.seq for p in sector.placed), default=sector.header.first_seq)
         newest = sector is self.order[-1]
         return "live" if newest or last > self.acked_seq else "acknowledged"
 

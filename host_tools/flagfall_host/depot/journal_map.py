@@ -7,7 +7,6 @@ import matplotlib
 matplotlib.use("Agg")
 
 from flagfall.journal.medium import SECTOR  # noqa: E402
-from flagfall.journal.sector import HEADER  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Patch, Rectangle  # noqa: E402
 
@@ -36,8 +35,7 @@ def draw(image: JournalImage, out: Path) -> None:
     for sector in image.sectors:
         x, y = sector.place % columns, sector.place // columns
         use = image.use_of(sector)
-        reach = max((p.end for p in sector.placed), default=sector.place * SECTOR + HEADER)
-        share = (reach - sector.place * SECTOR) / SECTOR if use in ("live", "acknowledged") else 1
+        share = image.reach(sector) / SECTOR if use in ("live", "acknowledged") else 1
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=COLOURS["erased"], edgecolor="#bbbbbb"))
         axes.add_patch(Rectangle((x, y + 1 - share), 1, share, facecolor=COLOURS[use]))
         if image.order and sector is image.order[-1]:
@@ -45,6 +43,8 @@ def draw(image: JournalImage, out: Path) -> None:
                 Rectangle((x, y), 1, 1, fill=False, edgecolor="black", linewidth=1.5, zorder=5)
             )
     for damage in image.damages:
+        if damage.address < 0:
+            continue  # gone, and nobody knows from where
         place, offset = divmod(damage.address, SECTOR)
         x, y = place % columns, place // columns
         y_at = y + 1 - (offset + 160) / SECTOR

@@ -11,7 +11,7 @@ from flagfall_host.depot.link import Link
 from flagfall_host.depot.pull import pull
 from flagfall_host.depot.pulled import LostRecords, PullResult
 from flagfall_host.ledger import Ledger
-from flagfall_host.ledger.tables import RECORDS
+from flagfall_host.ledger.tables import DAMAGES, RECORDS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -100,8 +100,19 @@ def test_records_pulled_into_another_ledger_are_named_and_can_be_accepted(
     first = next(unit.journal.read(1)).seq
     with pytest.raises(LostRecords, match=f"records 1 to {first - 1} neither in the unit"):
         pull_it(unit, ledger)
-    pull_it(unit, ledger, accept_damaged=True)
+    result = pull_it(unit, ledger, accept_damaged=True)
     assert unit.journal.acked_seq >= 301
+    # The loss is booked as one, once, and nothing else; the ledger goes on behind it.
+    assert result.missing == [(1, first - 1)] and result.damaged == result.refused == []
+    with ledger.reading() as connection:
+        (row,) = connection.execute(sa.select(DAMAGES)).mappings().all()
+    assert (row["first_seq"], row["last_seq"], row["accepted"]) == (1, first - 1, 1)
+    assert row["raw"] == b"" and ledger.last_seq(UNIT_ID) == result.last_seq
+    assert booked(ledger)[0] == (1, first)
+    again = pull_it(unit, ledger)
+    assert again.missing == [] and again.findings == []
+    losses = ledger.check(UNIT_ID, lambda _: journal_key(UNIT_KEY))
+    assert all(str(first - 1) in str(finding) for finding in losses), losses
 
 
 @pytest.mark.parametrize("records", [20, 59, 60, 61, 62, 90])

@@ -6,11 +6,12 @@
 # search over headers; places that tell nothing (blank, damaged, retired) are stepped over.
 
 from .record import seq_at
-from .sector import BLANK, DAMAGED, GOOD, HEADER, read_header, walk
+from .sector import BLANK, DAMAGED, GOOD, HEADER, RETIRED, read_header, walk
 
 NONE = -1  # no such place
 _ANY = 1 << 29  # more than there are generations
-_BLANKS = 4  # so many blank places in a row were never written
+_BLANKS = 4  # so many blank places in a row were never written, says a first look
+_DEAD = 16  # one more than may fail in a row without taking even the mark of it
 
 
 class Places:
@@ -82,14 +83,17 @@ class Places:
         return low
 
     def _nothing_newer(self, place):
-        """Look at places at growing distances behind `place` for a newer generation."""
+        """Look behind `place` for a newer generation: past what failed, then ever further."""
         generation = self.header(place).generation
         step = 1
+        dead = 0
         while step < self.count:
             header = self.header((place + step) % self.count)
             if header.state == GOOD and header.generation > generation:
                 return False
-            step += 1 if step < 4 else step // 2
+            if header.state != RETIRED:
+                dead += 1  # blank, damaged, or it could not be erased and tells of a round before
+            step += 1 if step < 4 or dead < _DEAD else step // 2
         return True
 
     def _newest_of_all(self):

@@ -90,6 +90,17 @@ class Reading:
             self.medium.read(place, offset, raw)
         return Damage(first, last, place * SECTOR + offset, bytes(raw))
 
+    def headers(self, place, count):
+        """[state, generation, first seq] of up to `count` sectors from `place` on.
+
+        The state is one of sector.BLANK, GOOD, DAMAGED, RETIRED. For a look from outside.
+        """
+        out = []
+        for at in range(place, min(place + count, self.sectors)):
+            header = self._places.header(at)
+            out.append([header.state, header.generation, header.first_seq])
+        return out
+
     def newest(self, type):
         """The newest Record of `type`, or None."""
         at = self._newest.get(type)

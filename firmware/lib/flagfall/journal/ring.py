@@ -28,7 +28,7 @@ except ImportError:  # CPython
 
 
 _ROOM = const(4064)  # bytes of a sector that take records
-_BAD = const(16)  # failing places that are remembered until idle marks them
+_BAD = const(16)  # failing places that are remembered until idle marks them, and tried in a row
 _ATTEMPTS = const(4)  # programs that may fail, one after the other, before append gives up
 
 
@@ -158,7 +158,7 @@ class Journal(Reading):
 
     def _open(self):
         """Open the next sector that works; with it goes what is live in a failing one."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(_BAD):
             place = self._prepare(True)
             moving = self._moving
             first = self._first_to_move() if moving != NONE else 0

@@ -25,6 +25,7 @@ except ImportError:  # CPython
 
 
 _FRAMES_A_CALL = const(8)  # frames looked at in one call of next_output
+_SECTORS_A_CALL = const(32)  # headers read for one answer: a few milliseconds of flash
 _MAX_BARE = const(640)  # bytes of the longest bare answer, a CHALLENGE
 _PING_FRAME = const(24)  # bytes: header, newest seq, tag, CRC
 
@@ -80,6 +81,7 @@ class Session:
             messages.TIME: self._time,
             messages.BAUD: self._baud,
             messages.SELFTEST: self._selftest,
+            messages.SECTORS: self._sectors,
             messages.BYE: self._bye,
         }
 
@@ -358,6 +360,11 @@ class Session:
         epoch, upto_seq, link = messages.parse_receipt(payload)
         freed = self._journal().acknowledge(epoch, upto_seq, link, self._unit.now())
         self._ok({"freed": freed})
+
+    def _sectors(self, payload):
+        journal = self._journal()
+        rows = journal.headers(messages.parse_u32(payload), _SECTORS_A_CALL)
+        self._ok({"sectors": journal.sectors, "rows": rows})
 
     def _push(self, payload):
         kind, total, sha256 = messages.parse_push(payload)

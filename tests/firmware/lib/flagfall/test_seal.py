@@ -155,3 +155,12 @@ def test_too_long_a_message():
     raises(seal.SealError, seal.oaep_encrypt, N, E, bytes(191), bytes(32))
     message, _ = oaep_decrypt(seal.oaep_encrypt(N, E, bytes(190), bytes(32)))
     assert message == bytes(190)
+
+
+def test_the_data_key_leaves_the_memory_with_its_epoch():
+    made, _ = sealer()
+    held = made._data_key
+    assert any(held)
+    made.forget()
+    assert not any(held) and made._data_key is None
+    assert "start anew" in str(raises(seal.SealError, made.seal, b"card"))

@@ -4,7 +4,7 @@
 from flagfall.journal import schema
 from flagfall.journal.ring import Journal
 from nor_flash import BLOCK, NorFlash
-from power_cuts import depth_1, depth_2, faulty_life, lived, parse, random_cuts, written
+from power_cuts import depth_1, depth_2, faulty_life, lived, parse, random_cuts, relive, written
 
 
 def test_every_operation_in_every_mode():
@@ -30,6 +30,7 @@ def test_a_life_can_be_lived_again_as_written():
         seed, sectors, count, cuts = parse(text)
         assert written(seed, sectors, count, cuts) == text
         lived(seed, sectors, count, cuts)
+    relive("f/1544/25b")  # four sectors in a row that cannot even be marked
 
 
 def test_checkpoint_ring_keeps_the_newest():

@@ -368,6 +368,21 @@ def test_a_receipt_frees_and_a_wrong_one_is_refused():
     assert host.ask(m.RECEIPT, right) == {"freed": 0}
 
 
+def test_sector_headers_are_told_in_parts():
+    host = Host(FakeUnit(sectors=70)).open()
+    host.unit.append(200)
+    rows = []
+    while len(rows) < 70:
+        answer = host.ask(m.SECTORS, m.pack_u32(len(rows)))
+        assert answer["sectors"] == 70 and 1 <= len(answer["rows"]) <= 32
+        rows += answer["rows"]
+    good = [row for row in rows if row[0] == 1]
+    assert [row[1] for row in good] == list(range(1, len(good) + 1))
+    assert good[0][2] == 1 and rows[-1] == [0, 0, 0]
+    assert host.ask(m.SECTORS, m.pack_u32(70))["rows"] == []
+    assert host.say(m.SECTORS, b"")[0][0] == m.ERROR
+
+
 def test_a_damaged_record_is_shown_in_its_place():
     host = Host()
     host.unit.append(9)
