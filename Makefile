@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["clients"])
 READY := .venv/.ready
-# Debian packages: libnfc-bin and valgrind are clients that the tests and benchmarks use.
-PACKAGES := python3-venv libnfc-bin valgrind postgresql ppp
+# Debian packages: libnfc-bin and valgrind are clients, softhsm2 a token, that tests and benchmarks use.
+PACKAGES := python3-venv libnfc-bin valgrind postgresql ppp softhsm2
 
 .PHONY: setup demo test soak bench lint format flash clean
 
@@ -27,7 +27,7 @@ $(READY): pyproject.toml
 		{ echo "Flagfall needs Python 3.11 or newer; name it with PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing Python packages into .venv"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,lock]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,hsm,lock]'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps \
 		$$($(BIN)/python -c '$(CLIENTS)')
 	@touch $(READY)

@@ -28,7 +28,7 @@ from flagfall_host.tariffs.lines import find_lines
 PREFIX = "FLAGFALL_"
 FILE_VARIABLE = "FLAGFALL_CONFIG"
 FILE_NAME = "flagfall.toml"
-_PATHS = ("fleet", "tmk")  # always a path; the two below only if they look like one
+_PATHS = ("fleet", "terminals")  # always a path; those below only if they look like one
 _SECRETS = ("fleet_secret", "secret", "passphrase", "password")
 
 
@@ -75,7 +75,12 @@ class Settings(BaseSettings):
     terminal: str = Field("", description="terminal id, 8 characters, as the acquirer gave it")
     merchant: str = Field("", description="merchant id, 15 characters, as the acquirer gave it")
     profile: str = Field("unionpay", description="the acquirer's profile: a name or a TOML file")
-    tmk: Path | None = Field(None, description="TOML file with the terminal master key")
+    keys: str = Field(
+        "", description="the terminal master keys: a sealed file, or pkcs11:token=...; test key"
+    )
+    terminals: Path = Field(
+        Path("terminals.toml"), description="which terminal each unit's taps go by"
+    )
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="where a day begins and ends, such as Asia/Shanghai"
     )
@@ -181,6 +186,7 @@ def _resolved(values: dict[str, Any], file: Path | None) -> dict[str, Any]:
             key in _PATHS
             or (key == "ledger" and "://" not in value)
             or (key == "profile" and value.endswith(".toml"))
+            or (key == "keys" and not value.startswith("pkcs11:"))
         )
         if is_path:
             out[key] = str(file.parent / Path(value).expanduser())

@@ -5,13 +5,15 @@ See `talk` for what is asked and what is durable, `worker` for many terminals at
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from flagfall_host.acquirer.batches import Settled
 from flagfall_host.acquirer.commits import Commits
-from flagfall_host.acquirer.keys import TerminalKeys, test_keys
+from flagfall_host.acquirer.downloads import Downloader, Said
+from flagfall_host.acquirer.keys import TerminalKeys, public_test_keys
 from flagfall_host.acquirer.lines import Lines
 from flagfall_host.acquirer.message import Terminal
 from flagfall_host.acquirer.profile import Profile
@@ -52,7 +54,7 @@ class Acquirer:
             self._lines,
             self._commits,
             Opener(ledger, private_key),
-            keys or test_keys(),
+            keys or public_test_keys(),
         )
         self._runner = asyncio.Runner()
         self.counters = self._lines.counters
@@ -108,3 +110,9 @@ class Acquirer:
     def settle_all(self) -> list[Settled]:
         """As `settle`, but returns every batch that was settled now."""
         return self._run(self.talk.settle_all())
+
+    def download(
+        self, name: str, folder: Path, *, test: bool = False, said: Said | None = None
+    ) -> tuple[Path, int]:
+        """See `Downloader.fetch`."""
+        return self._run(Downloader(self.talk, folder, test=test).fetch(name, said))

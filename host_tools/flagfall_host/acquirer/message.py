@@ -1,5 +1,6 @@
 """The messages that a terminal sends: sign-in, echo, offline sales, settlement, batch upload."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flagfall.journal.schema import TRANSIT
@@ -124,6 +125,21 @@ def batch_end(profile: Profile, terminal: Terminal, stan: int, batch: int, count
             "63": profile.operator,
         },
     )
+
+
+DownloadQuestion = Callable[[Profile, Terminal, int, int], Message]
+
+
+def download(code: str, data: bytes = b"", *, status: bool = False) -> DownloadQuestion:
+    """A download's question with DE60.3 `code` and DE62 `data`: 0800, a query (`status`) 0820."""
+
+    def made(profile: Profile, terminal: Terminal, stan: int, batch: int) -> Message:
+        fields = {**_from(terminal, stan), "60": f"00{batch:06d}{code}"}
+        if data:
+            fields["62"] = data.hex().upper()
+        return Message(ECHO if status else SIGN_IN, fields)
+
+    return made
 
 
 def _from(terminal: Terminal, stan: int) -> dict[str, str]:

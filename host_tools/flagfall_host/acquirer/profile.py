@@ -26,6 +26,27 @@ class KeyLayout:
 
 
 @dataclass(frozen=True)
+class Download:
+    """The codes of one download in DE60.3. `query`, where there is one, comes first."""
+
+    code: str
+    end: str
+    query: str = ""
+    list_bytes: int = 163  # of DE63
+    count_digits: int = 6  # of the entries that are here already, in DE62
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One item of the downloaded parameters: its code, its length, what it is to a unit."""
+
+    code: str
+    length: int
+    meaning: str
+    setting: str = ""
+
+
+@dataclass(frozen=True)
 class Profile:
     """A loaded profile. `spec` is pyiso8583's; `tpdu` and `header` are bytes."""
 
@@ -47,6 +68,8 @@ class Profile:
     try_later: tuple[str, ...]
     sale: dict[str, Any]
     transit: dict[str, Any]
+    downloads: dict[str, Download]
+    parameters: tuple[Parameter, ...]
     spec: dict[str, Any]
 
     @classmethod
@@ -62,6 +85,22 @@ class Profile:
     def waiting(self, answer_s: float | None) -> "Profile":
         """The same profile with another longest wait for an answer; None: as it is."""
         return self if answer_s is None else replace(self, answer_s=answer_s)
+
+    def parameters_in(self, text: str) -> list[tuple[str, str, str, str]]:
+        """(code, meaning, a unit's setting or "", value) of each item of the parameters.
+
+        Lengths are in bytes of GBK. What stands behind the first unknown code is left alone.
+        """
+        known = {item.code: item for item in self.parameters}
+        data, out = text.encode("gbk", "replace"), []
+        while len(data) >= 2:
+            item = known.get(data[:2].decode("ascii", "replace"))
+            if item is None:
+                break
+            value = data[2 : 2 + item.length].decode("gbk", "replace").strip()
+            out.append((item.code, item.meaning, item.setting, value))
+            data = data[2 + item.length :]
+        return out
 
     @classmethod
     def _from(cls, data: dict[str, Any]) -> "Profile":
@@ -93,6 +132,8 @@ class Profile:
             try_later=tuple(answers["try_later"]),
             sale=dict(data["offline_sale"]),
             transit=dict(data["transit_sale"]),
+            downloads={name: Download(**codes) for name, codes in data["downloads"].items()},
+            parameters=tuple(Parameter(**item) for item in data["parameters"]),
             spec=_spec(data["fields"]),
         )
 

@@ -16,9 +16,11 @@ from flagfall_host.acquirer.book import TOLD, Book, Sale
 from flagfall_host.acquirer.codec import MAX_FRAME, Message, decode, encode, mac_good, with_length
 from flagfall_host.acquirer.errors import AcquirerError, FrameError
 from flagfall_host.acquirer.faults import FAULTS, Faults
+from flagfall_host.acquirer.keys import EVERY, KeysInMemory
 from flagfall_host.acquirer.mac import Mac, under_key
+from flagfall_host.acquirer.offers import Offers
 from flagfall_host.acquirer.profile import Profile
-from flagfall_host.acquirer.working_keys import fresh_keys, load_master_key, unwrap, wrap
+from flagfall_host.acquirer.working_keys import fresh_keys, load_master_key, wrap
 
 __all__ = ["FAULTS", "Simulator", "run", "serve"]
 
@@ -49,11 +51,14 @@ class Simulator:
         master_key: bytes,
         faults: Faults | None = None,
         delay_s: float = 0.0,
+        offers: Offers | None = None,
     ) -> None:
         self._profile = profile
+        self._offers = offers or Offers()
         self._book = book
         self._issuer_master = issuer_master
         self._tmk = master_key
+        self._keys = KeysInMemory({EVERY: master_key})
         self._faults = faults or Faults()
         self._delay_s = delay_s
         self._macs: dict[str, Mac] = {}
@@ -127,11 +132,18 @@ class Simulator:
         if fault == "busy":
             return {**same, "39": BUSY}
         handler = self._handlers.get(question.mti)
+        if question.mti in ("0800", "0820") and len(question.fields.get("60", "")) >= 11:
+            offered = self._offers.answer(self._profile, question)
+            if offered is not None:
+                known = self._book.keys(question.fields.get("41", ""))
+                return {**same, **offered, "39": APPROVED if known else NOT_SIGNED_IN}
         if handler is None or len(same) != 3 or len(question.fields.get("60", "")) < 11:
             return {**same, "39": FORMAT_ERROR}
         return {**same, **handler(question, fault)}
 
     def _sign_in(self, question: Message, _fault: str | None) -> dict[str, str]:
+        if question.fields["60"][8:11] != self._profile.network_code:
+            return {"39": FORMAT_ERROR}
         keys = wrap(self._profile, self._tmk, fresh_keys(self._profile))
         batch = self._book.sign_in(question.fields["41"], keys)
         self._macs.pop(question.fields["41"], None)
@@ -152,8 +164,7 @@ class Simulator:
             wrapped = self._book.keys(terminal_id)
             if not wrapped:
                 return None
-            keys = unwrap(self._profile, self._tmk, wrapped)
-            self._macs[terminal_id] = under_key(self._profile.mac, keys["mak"])
+            self._macs[terminal_id] = self._keys.mac(self._profile, terminal_id, wrapped)
         return self._macs[terminal_id]
 
     def _sale(self, question: Message, _fault: str | None) -> dict[str, str]:
@@ -276,6 +287,7 @@ def run(
     answer_s: float | None = None,
     delay_s: float = 0.0,
     master_key: bytes | None = None,
+    offers: Offers | None = None,
 ) -> None:
     """Serve until interrupted. Prints {"host", "port"} as one JSON line when it listens.
 
@@ -289,5 +301,6 @@ def run(
         master_key or load_master_key(),
         faults,
         delay_s,
+        offers,
     )
     asyncio.run(serve(simulator, profile, port, _say_ready))

@@ -131,6 +131,28 @@ class Talk:
         question = message.echo(self.profile, self._terminal, stan, batch)
         self.must_be_approved(await self._lines.ask(question), "the echo", "Is it signed in?")
 
+    async def ask_download(self, make: message.DownloadQuestion, what: str) -> Message:
+        """The approved answer to a download's question; signs in once if the host wants it.
+
+        Raises Refused, NoAnswer.
+        """
+        for signed_in_again in (False, True):
+            stan = await self._next_stan()
+            batch = await self._commits.run(lambda: self._state.batch)
+            answer = await self._lines.ask(make(self.profile, self._terminal, stan, batch))
+            code = answer.fields.get("39", "")
+            if code in self.profile.try_later:
+                raise NoAnswer(
+                    f"the acquirer cannot give {what} now (response "
+                    f"{response_codes.words(code)}): run the same command later, it goes on "
+                    "where it stopped"
+                )
+            if code not in self.profile.sign_in_again or signed_in_again:
+                break
+            await self.sign_in()
+        self.must_be_approved(answer, what, "Is the terminal signed in, and does it serve that?")
+        return answer
+
     def must_be_approved(self, answer: Message, what: str, hint: str) -> None:
         """Raises Refused unless DE39 is 00."""
         code = answer.fields.get("39", "")

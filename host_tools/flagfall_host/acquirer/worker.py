@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from flagfall_host.acquirer.batches import BEGUN, UNBALANCED, Settled
 from flagfall_host.acquirer.commits import Commits
-from flagfall_host.acquirer.keys import TerminalKeys, test_keys
+from flagfall_host.acquirer.keys import TerminalKeys, public_test_keys
 from flagfall_host.acquirer.lines import CONNECTIONS, Lines
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.sealed import Opener
@@ -67,7 +67,7 @@ class Worker:
         self._ledger = ledger
         self._served = {one.terminal.terminal_id: one for one in served}
         self._profile = profile or Profile.load()
-        self._keys = keys or test_keys()
+        self._keys = keys or public_test_keys()
         self._opener = Opener(ledger, private_key)
         self._lines = Lines(self._profile, host, port, connections)
         self._commits = Commits(ledger)

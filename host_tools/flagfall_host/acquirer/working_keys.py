@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 from flagfall_host.acquirer.errors import KeysError
-from flagfall_host.acquirer.mac import check_value, tdes
+from flagfall_host.acquirer.mac import Des, check_value, tdes
 from flagfall_host.acquirer.profile import Profile
 
 # Public test key of this project's simulator. A live terminal's TMK is injected by the acquirer.
@@ -26,8 +26,11 @@ def load_master_key(path: Path = TEST_MASTER_KEY) -> bytes:
     return key
 
 
-def unwrap(profile: Profile, tmk: bytes, wrapped: bytes) -> dict[str, bytes]:
-    """Working keys by name from DE62. Raises KeysError if a length or a check value is wrong."""
+def unwrap(profile: Profile, decrypt: Des, wrapped: bytes) -> dict[str, bytes]:
+    """Working keys by name from DE62; `decrypt` is 3DES under the master key.
+
+    Raises KeysError if a length or a check value is wrong.
+    """
     keys = {}
     at = 0
     for layout in profile.keys:
@@ -38,7 +41,7 @@ def unwrap(profile: Profile, tmk: bytes, wrapped: bytes) -> dict[str, bytes]:
                 f"DE62 of the sign-in answer has {len(wrapped)} bytes, the profile "
                 f"{profile.name} expects more: is this the acquirer's key layout?"
             )
-        key = tdes(tmk, part[: layout.bytes], decrypt=True)
+        key = decrypt(part[: layout.bytes])
         if check_value(key)[: layout.check] != part[size - layout.check :]:
             raise KeysError(
                 f"the {layout.name} from the sign-in does not match its check value: is the "

@@ -15,14 +15,20 @@ from flagfall_host.acquirer.codec import decode as decode_frame
 from flagfall_host.acquirer.codec import masked
 from flagfall_host.acquirer.errors import AcquirerError, FrameError
 from flagfall_host.acquirer.faults import MENU, Faults, read_plan
+from flagfall_host.acquirer.offers import Offers
+from flagfall_host.acquirer.offers import read as read_offers
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.report import upload_fields, upload_words
 from flagfall_host.acquirer.simulator import run as run_simulator
 from flagfall_host.acquirer.working_keys import TEST_MASTER_KEY, load_master_key
-from flagfall_host.cli.acquirer_options import PROFILE, MasterKey, ProfileName, asks_acquirer
+from flagfall_host.cli.acquirer_keys import app as keys_app
+from flagfall_host.cli.acquirer_options import PROFILE, ProfileName, asks_acquirer
+from flagfall_host.cli.acquirer_work import work
 from flagfall_host.cli.options import Json
 
 app = typer.Typer(help="Settle with the acquirer (ISO 8583).", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+app.command("work")(work)
 
 
 def _say(as_json: bool, fields: dict[str, Any], text: str) -> None:
@@ -98,6 +104,39 @@ def echo(
 
 
 @app.command()
+@asks_acquirer
+def download(
+    acquirer: Acquirer,
+    fleet: Path,
+    what: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="parameters, capk, aid, deny or deny-oda; may be repeated. Default all."
+        ),
+    ] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="It is a test host: mark its CA keys as test keys.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch parameters, CA keys, AIDs and deny lists into FLEET/downloads (0800, 0820).
+
+    What broke off goes on where it stopped. `flagfall unit config` gives the result to units.
+    """
+    for name in what or list(acquirer.profile.downloads):
+        with Progress(transient=True, disable=as_json) as bar:
+            task = bar.add_task(name, total=None)
+            path, count = acquirer.download(
+                name,
+                fleet,
+                test=test,
+                said=lambda _, done: bar.update(task, completed=done),  # noqa: B023 - used at once
+            )
+        fields = {"download": name, "entries": count, "file": str(path)}
+        _say(as_json, fields, f"{name}: {count} in {path}")
+
+
+@app.command()
 def decode(
     frame: Annotated[str, typer.Argument(help="A frame in hex.")],
     profile: ProfileName = PROFILE,
@@ -140,7 +179,13 @@ def simulate(
         float | None, typer.Option(help="How long its terminals wait; default: the profile's.")
     ] = None,
     delay_ms: Annotated[int, typer.Option(help="How long it thinks about each message.")] = 0,
-    tmk: MasterKey = TEST_MASTER_KEY,
+    tmk: Annotated[
+        Path, typer.Option(help="TOML file with the terminals' master key (tmk, hex).")
+    ] = TEST_MASTER_KEY,
+    downloads: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of what it offers: parameters, capk, aid, deny, deny-oda."),
+    ] = None,
 ) -> None:
     """Run an acquirer's host to practise on. Prints its address as one JSON line."""
     plan, chaos = read_plan(faults) if faults else ({}, None)
@@ -159,4 +204,14 @@ def simulate(
             answer_s=answer_s,
             delay_s=delay_ms / 1000,
             master_key=load_master_key(tmk),
+            offers=read_offers(downloads) if downloads else bench_offers(),
         )
+
+
+def bench_offers() -> Offers:
+    """The bench's CA keys and AIDs."""
+    from flagfall_host.bench import install
+    from flagfall_host.bench.cards import catalogue
+
+    rows = [bytes.fromhex(row) for row in install.settings(1000)["aids"]]
+    return Offers({"11": "60"}, catalogue.capk_tlvs(), rows)

@@ -10,10 +10,9 @@ import typer
 
 from flagfall_host.acquirer.client import Acquirer
 from flagfall_host.acquirer.errors import AcquirerError
-from flagfall_host.acquirer.keys import EVERY, KeysInMemory
+from flagfall_host.acquirer.keys import open_keys
 from flagfall_host.acquirer.message import Terminal
 from flagfall_host.acquirer.profile import Profile
-from flagfall_host.acquirer.working_keys import TEST_MASTER_KEY, load_master_key
 from flagfall_host.cli.options import FLEET, LEDGER, FleetDir, LedgerPlace
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.ledger import Ledger
@@ -22,21 +21,24 @@ ProfileName = Annotated[
     str,
     typer.Option("--profile", help="A profile's name or TOML file.", envvar="FLAGFALL_PROFILE"),
 ]
-MasterKey = Annotated[
-    Path,
+KeysPlace = Annotated[
+    str,
     typer.Option(
-        "--tmk",
-        help="TOML file with the terminal master key (tmk, hex).",
-        envvar="FLAGFALL_TMK",
+        "--keys",
+        help="The terminal master keys: a file sealed by `acquirer keys add`, or "
+        "pkcs11:token=NAME?module-path=FILE. Without it the public test key.",
+        envvar="FLAGFALL_KEYS",
+        show_default=False,
     ),
+]
+HostPort = Annotated[
+    str, typer.Option("--host", help="The acquirer's HOST:PORT.", envvar="FLAGFALL_ACQUIRER")
 ]
 PROFILE = "unionpay"
 
 
 def _options(
-    host: Annotated[
-        str, typer.Option(help="The acquirer's HOST:PORT.", envvar="FLAGFALL_ACQUIRER")
-    ],
+    host: HostPort,
     terminal: Annotated[
         str, typer.Option(help="Terminal id, 8 characters.", envvar="FLAGFALL_TERMINAL")
     ],
@@ -46,30 +48,36 @@ def _options(
     ledger: LedgerPlace = LEDGER,
     fleet: FleetDir = FLEET,
     profile: ProfileName = PROFILE,
-    tmk: MasterKey = TEST_MASTER_KEY,
-) -> tuple[str, Terminal, str, Path, str, Path]:
+    keys: KeysPlace = "",
+) -> tuple[str, Terminal, str, Path, str, str]:
     try:
         who = Terminal(terminal, merchant)
     except ValueError as e:
         raise AcquirerError(f"--terminal {terminal} --merchant {merchant}: {e}") from e
-    return host, who, ledger, fleet, profile, tmk
+    return host, who, ledger, fleet, profile, keys
 
 
 def _opened(
-    book: Ledger, host: str, terminal: Terminal, fleet: Path, profile: str, tmk: Path
+    book: Ledger, host: str, terminal: Terminal, fleet: Path, profile: str, keys: str
 ) -> Acquirer:
-    name, _, port = host.rpartition(":")
-    if not name or not port.isdigit():
-        raise AcquirerError(f"--host {host}: HOST:PORT is needed, such as 127.0.0.1:5000")
+    name, port = address(host)
     return Acquirer(
         book,
         Fleet.open(fleet).private_key,
         terminal,
         name,
-        int(port),
+        port,
         profile=Profile.load(profile),
-        keys=KeysInMemory({EVERY: load_master_key(tmk)}),
+        keys=open_keys(keys),
     )
+
+
+def address(host: str) -> tuple[str, int]:
+    """HOST:PORT as its parts. Raises AcquirerError."""
+    name, _, port = host.rpartition(":")
+    if not name or not port.isdigit():
+        raise AcquirerError(f"--host {host}: HOST:PORT is needed, such as 127.0.0.1:5000")
+    return name, int(port)
 
 
 def asks_acquirer(command: Callable[..., None]) -> Callable[..., None]:
@@ -85,10 +93,10 @@ def asks_acquirer(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**given: Any) -> None:
         values = {name: given.pop(name) for name in shared}
-        host, terminal, ledger, fleet, profile, tmk = _options(**values)
+        host, terminal, ledger, fleet, profile, keys = _options(**values)
         with (
             Ledger.open(ledger) as book,
-            _opened(book, host, terminal, fleet, profile, tmk) as acquirer,
+            _opened(book, host, terminal, fleet, profile, keys) as acquirer,
         ):
             command(acquirer, **given, **{name: values[name] for name in passed})
 

@@ -19,6 +19,7 @@ from flagfall_host.errors import FlagfallError
 SECRET_VARIABLE = "FLAGFALL_FLEET_SECRET"  # noqa: S105 - the name of a variable
 MASTER_BYTES = 32
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+_MASTER = b"flagfall master key"
 _SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
 
 
@@ -60,10 +61,22 @@ def seal(master: bytes, secret: str | None) -> bytes:
     """A master key as it stands in its file; without a secret in plain hex."""
     if not secret:
         return master.hex().encode() + b"\n"
+    return json.dumps(seal_fields(master, secret, _MASTER)).encode() + b"\n"
+
+
+def seal_fields(data: bytes, secret: str, what: bytes) -> dict[str, str]:
+    """`data` sealed under `secret`, as named fields in hex; `what` is bound into the seal."""
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-    sealed = AESGCM(_derive(secret, salt)).encrypt(nonce, master, b"flagfall master key")
-    fields = {"kdf": "scrypt", "salt": salt.hex(), "nonce": nonce.hex(), "sealed": sealed.hex()}
-    return json.dumps(fields).encode() + b"\n"
+    sealed = AESGCM(_derive(secret, salt)).encrypt(nonce, data, what)
+    return {"kdf": "scrypt", "salt": salt.hex(), "nonce": nonce.hex(), "sealed": sealed.hex()}
+
+
+def open_sealed(fields: dict[str, str], secret: str, what: bytes) -> bytes:
+    """What `seal_fields` sealed. Raises InvalidTag for another secret, ValueError, KeyError."""
+    key = _derive(secret, bytes.fromhex(fields["salt"]))
+    return AESGCM(key).decrypt(
+        bytes.fromhex(fields["nonce"]), bytes.fromhex(fields["sealed"]), what
+    )
 
 
 def unseal(path: Path, secret: str | None) -> bytes:
@@ -77,10 +90,7 @@ def unseal(path: Path, secret: str | None) -> bytes:
                 raise FleetError(
                     f"{path}: sealed: set {SECRET_VARIABLE} to the secret it was sealed under"
                 )
-            fields = json.loads(text)
-            key = _derive(secret, bytes.fromhex(fields["salt"]))
-            nonce, sealed = bytes.fromhex(fields["nonce"]), bytes.fromhex(fields["sealed"])
-            master = AESGCM(key).decrypt(nonce, sealed, b"flagfall master key")
+            master = open_sealed(json.loads(text), secret, _MASTER)
     except InvalidTag as e:
         raise FleetError(f"{path}: the secret is not the one it was sealed under") from e
     except (ValueError, KeyError, TypeError) as e:

@@ -108,11 +108,13 @@ _PROGRAM = """
 import json, sys
 from pathlib import Path
 from flagfall_host.acquirer.faults import Faults
+from flagfall_host.acquirer.offers import read
 from flagfall_host.acquirer.simulator import run
 o = json.loads(sys.argv[1])
 faults = Faults(o["plan"], o["chaos"])
 run(Path(o["book"]), o["port"], Path(o["keys"]), o["profile"], faults,
-    answer_s=o["answer_s"], delay_s=o["delay_s"])
+    answer_s=o["answer_s"], delay_s=o["delay_s"],
+    offers=read(Path(o["offers"])) if o["offers"] else None)
 """
 
 
@@ -129,6 +131,7 @@ class Host:
         profile="unionpay",
         command=False,
         answer_s=ANSWER_S,
+        offers=None,
     ):
         self.folder = folder
         folder.mkdir(exist_ok=True)
@@ -137,7 +140,7 @@ class Host:
         self.book_path = folder / "book.sqlite"
         self.port = 0
         self.profile, self.delay_s, self.command = profile, delay_s, command
-        self.answer_s = answer_s
+        self.answer_s, self.offers = answer_s, offers
         self.start(plan, chaos)
 
     def start(self, plan=None, chaos=None):
@@ -157,6 +160,7 @@ class Host:
                 "profile": self.profile,
                 "answer_s": self.answer_s,
                 "delay_s": self.delay_s,
+                "offers": str(self.offers or ""),
             }
             line = [sys.executable, "-c", _PROGRAM, json.dumps(options)]
         self._log = (self.folder / "log").open("ab")
@@ -188,10 +192,12 @@ class Host:
         self.kill()
 
 
-def acquirer(ledger, host, terminal=TERMINAL):
+def acquirer(ledger, host, terminal=TERMINAL, keys=None):
     """A terminal that talks to `host`, as patient as that expects."""
     profile = Profile.load(host.profile).waiting(host.answer_s)
-    return Acquirer(ledger, FLEET_KEY, terminal, "127.0.0.1", host.port, profile=profile)
+    return Acquirer(
+        ledger, FLEET_KEY, terminal, "127.0.0.1", host.port, profile=profile, keys=keys
+    )
 
 
 class Nobody:

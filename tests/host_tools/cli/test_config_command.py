@@ -65,15 +65,15 @@ def test_the_environment_overrides_the_file_key_by_key(monkeypatch):
 def test_paths_are_relative_to_the_file(tmp_path):
     file = tmp_path / "office" / "flagfall.toml"
     file.parent.mkdir()
-    file.write_text('fleet = "keys"\nledger = "l.sqlite"\nprofile = "bank.toml"\ntmk = "/k.toml"')
+    file.write_text('fleet = "keys"\nledger = "l.sqlite"\nprofile = "bank.toml"\nkeys = "/k.json"')
     s = load(file).settings
     assert s.fleet == file.parent / "keys"
     assert (s.ledger, s.profile) == (
         str(file.parent / "l.sqlite"),
         str(file.parent / "bank.toml"),
     )
-    assert str(s.tmk) == "/k.toml"
-    file.write_text('ledger = "postgresql://db/x"\nprofile = "unionpay"')
+    assert s.keys == "/k.json"
+    file.write_text('ledger = "postgresql://db/x"\nprofile = "unionpay"\nkeys = "pkcs11:token=x"')
     s = load(file).settings
     assert (s.ledger, s.profile) == ("postgresql://db/x", "unionpay")
 
@@ -106,12 +106,11 @@ def test_init_writes_a_file_that_says_every_default():
     lines = [
         line.removeprefix("# ") if line.partition(" = ")[0][2:] in Settings.model_fields else line
         for line in text.splitlines()
-        if not line.startswith("# tmk")
     ]
     Path("flagfall.toml").write_text("\n".join(lines))
     found = load()
     assert found.settings == Settings() and "default" not in {
-        source for key, source in found.sources.items() if key != "tmk"
+        source for source in found.sources.values()
     }
     again = CliRunner().invoke(app, ["init"])
     assert isinstance(again.exception, SettingsError)
