@@ -21,7 +21,9 @@ def reader(
 ) -> None:
     """Serve a reader chip and a card on a pseudo-terminal until Ctrl-C.
 
-    Raises NoSuchCard. The bench's cards hold test PANs only, so their APDUs are shown whole.
+    Each APDU is shown whole: the bench's cards (`flagfall emv cards`) hold test PANs only.
+    \f
+    Raises NoSuchCard.
     """
     console = Console(highlight=False, soft_wrap=True)
     field = Field()

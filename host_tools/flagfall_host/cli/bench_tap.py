@@ -33,6 +33,8 @@ def tap(
 ) -> None:
     """Tap a simulated card with the unit's own driver and kernel, in modelled time.
 
+    Example: flagfall bench tap --card ecash-8-reads --chip fm175xx --type B --chart tap.png
+    \f
     Raises NoSuchCard, ChipCannot, ChartFailed.
     """
     result = run_tap(card, chip, profile, kind=kind)

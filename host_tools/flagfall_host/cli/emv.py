@@ -95,7 +95,10 @@ def replay(
 
 @app.command()
 def cards(as_json: JsonOption = False) -> None:
-    """List the bench's cards and how a tap of each should end."""
+    """List the bench's cards: what each is for, and how a tap of it should end.
+
+    Each may be tapped on any reader and as either type: flagfall bench tap --card NAME.
+    """
     from flagfall_host.bench.cards import catalogue
 
     rows = [
