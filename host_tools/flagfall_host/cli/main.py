@@ -36,6 +36,7 @@ _GROUPS = {
 }
 _COMMANDS = {
     "demo": ("demo", "demo"),
+    "close": ("close", "close"),
     "fare": ("fare", "fare"),
     "verify": ("verify", "verify"),
     "flash": ("flash", "flash"),

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from flagfall_host.cli.passphrase import unlock
+
 FLEET = Path("fleet")
 LEDGER = "ledger.sqlite"
 
@@ -18,7 +20,8 @@ Fast = Annotated[
     int, typer.Option(help="The speed to go up to; 0 stays at --baud.", envvar="FLAGFALL_FAST")
 ]
 FleetDir = Annotated[
-    Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
+    Path,
+    typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET", callback=unlock),
 ]
 LedgerPlace = Annotated[
     str, typer.Option("--ledger", help="The ledger's file or URL.", envvar="FLAGFALL_LEDGER")

@@ -82,6 +82,15 @@ class Fleet(UnitKeys):
         return hashlib.sha256(self.public_der).digest()[:8]
 
     @staticmethod
+    def must_be_free(folder: Path) -> None:
+        """Raise FleetError if there is a fleet in `folder` already."""
+        if (folder / "fleet.toml").exists() or (folder / "master.key").exists():
+            raise FleetError(
+                f"{folder}: there is a fleet in this folder already; its keys are not replaced. "
+                "Choose another folder"
+            )
+
+    @staticmethod
     def create(folder: Path, name: str = "fleet", secret: str | None = None) -> "Fleet":
         """Make a new folder with new keys, sealed under `secret` if there is one.
 
@@ -89,11 +98,7 @@ class Fleet(UnitKeys):
         """
         if not _NAME.fullmatch(name):
             raise FleetError(f"fleet name {name!r}: 1 to 40 letters, digits, spaces, . _ -")
-        if (folder / "fleet.toml").exists() or (folder / "master.key").exists():
-            raise FleetError(
-                f"{folder}: there is a fleet in this folder already; its keys are not replaced. "
-                "Choose another folder"
-            )
+        Fleet.must_be_free(folder)
         master = secrets.token_bytes(MASTER_BYTES)
         private = rsa.generate_private_key(_PUBLIC_EXPONENT, _RSA_BITS)
         fleet = Fleet(folder, name, master, private)
