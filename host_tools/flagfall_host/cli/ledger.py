@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from flagfall.link.proof import journal_key
+from flagfall.receipt import currency_code
 from flagfall.receipt import money as shown
 from rich.console import Console
 from rich.table import Table
@@ -82,6 +83,8 @@ def status(ledger: LedgerPlace = LEDGER, unit: Unit = None, as_json: Json = Fals
     table = Table(box=None, show_header=False)
     for name in ("units", "records", "trips"):
         table.add_row(name, str(result[name]))
+    if result["currency"]:
+        table.add_row("currency", currency_code(result["currency"]))
     for name in ("fares", "supplements", "cash", "unpaid"):
         table.add_row(name, shown(result[name]))
     table.add_row("card", f"{shown(result['card_amount'])} in {result['card_payments']} taps")

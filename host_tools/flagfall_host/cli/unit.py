@@ -18,6 +18,7 @@ from flagfall_host.cli.options import FLEET, LEDGER, Baud, Fast, FleetDir, Json,
 from flagfall_host.cli.pull_progress import PullDisplay
 from flagfall_host.cli.unit_log import log
 from flagfall_host.cli.unit_selftest import selftest
+from flagfall_host.cli.unit_words import info_words, pull_words
 from flagfall_host.depot import permit
 from flagfall_host.depot.authority import certificate_file
 from flagfall_host.depot.fleet import Fleet, FleetError
@@ -99,6 +100,10 @@ def info(
     assert unit is not None  # noqa: S101 - open() has set it or raised something else
     state = "provisioned" if unit.provisioned else "factory: no key yet"
     named = {"unit": unit.unit_id, "state": state, "model": unit.model, "version": unit.version}
+    if not as_json:
+        fields = info_words(
+            {k: v for k, v in fields.items() if k not in named}, clock.from_unix(time.time())
+        )
     _print({"port": port, **named, **fields}, as_json)
 
 
@@ -140,7 +145,7 @@ def pull(
     else:
         for result in results:
             if "records" in result:
-                _print(result, as_json)
+                typer.echo("\n".join(pull_words(result)))
     errors = [o.error for o in outcomes if o.error is not None]
     for error in errors[:-1]:
         typer.echo(f"flagfall: {error}", err=True)
