@@ -59,7 +59,7 @@ def pull_words(result: dict[str, Any]) -> list[str]:
     else:
         fresh = f"{records} new records" if records > 1 else "1 new record"
         out = [
-            f"{unit}: {fresh}, {result['bytes'] / 1024:.0f} KiB in {result['seconds']:.1f} s; "
+            f"{unit}: {fresh}, {result['bytes']:,} bytes in {result['seconds']:.1f} s; "
             f"booked, and the unit knows it up to record {result['receipt_up_to']}"
         ]
     if result["repeated"]:

@@ -6,9 +6,11 @@ from typing import Any
 import sqlalchemy as sa
 from flagfall import clock
 from flagfall.journal import schema
+from flagfall.journal.record import RecordError, parse
 
 from flagfall_host.ledger import tables
 from flagfall_host.ledger.typed_rows import TYPED
+from flagfall_host.record_words import words
 
 LISTS: dict[str, sa.Table] = {
     "trips": tables.TRIPS,
@@ -61,6 +63,7 @@ def record(connection: sa.Connection, unit_id: str, seq: int) -> list[dict[str, 
             "time": clock.iso8601(head["time"]),
             "booked_at": clock.iso8601(head["booked_at"]),
             "bytes": len(head["raw"]),
+            "says": _says(head),
         }
         if head["type"] in TYPED:
             shown["fields"] = _one(connection, TYPED[head["type"]], unit_id, seq, head["epoch"])
@@ -78,6 +81,15 @@ def record(connection: sa.Connection, unit_id: str, seq: int) -> list[dict[str, 
             ]
         out.append(shown)
     return out
+
+
+def _says(head: Any) -> str:
+    """The record in plain words."""
+    try:
+        record = parse(bytes(head["raw"]))
+        return words(record.type, schema.unpack(record.type, record.body))
+    except (RecordError, schema.SchemaError) as e:
+        return f"cannot be read: {e}"
 
 
 def _one(

@@ -34,7 +34,7 @@ def test_info_in_words():
         NOW,
     )
     assert said == {
-        "clock": "2026-11-24T23:41:40Z, 1:01:40 ahead of this machine",
+        "clock": "2026-11-25T01:01:40Z, 1:01:40 ahead of this machine",
         "position": "Stopped",
         "driver": "nobody is signed in",
         "changes under the seal": "3",
@@ -62,7 +62,7 @@ def test_a_pull_in_words():
         "findings": ["gap"],
     }
     first, *rest = pull_words(found)
-    assert first.startswith("CAB-1: 13 new records, 2 KiB in 0.1 s; booked")
+    assert first.startswith("CAB-1: 13 new records, 2,048 bytes in 0.1 s; booked")
     assert [line.partition(": ")[2] for line in rest] == [
         "1 of them were booked before",
         "CAB-1 record 5",
