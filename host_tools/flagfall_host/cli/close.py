@@ -21,7 +21,7 @@ def close(
     acquirer: Acquirer,
     ledger: str,
     date: Annotated[
-        str | None, typer.Argument(metavar="[DATE]", help="The report's day; default today.")
+        str | None, typer.Argument(metavar="DATE", help="The report's day; default today.")
     ] = None,
     output: Out = None,
     timezone: TimeZone = "UTC",

@@ -23,7 +23,7 @@ def _commands() -> None:
 @app.command()
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="A new folder for the keys.")
+        Path, typer.Argument(metavar="DIR", help="A new folder for the keys.")
     ] = FLEET,
     name: Annotated[str, typer.Option(help="What the fleet is called.")] = "fleet",
     secret: Annotated[

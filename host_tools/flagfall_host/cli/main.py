@@ -41,6 +41,15 @@ _COMMANDS = {
     "verify": ("verify", "verify"),
     "flash": ("flash", "flash"),
 }
+# Under which heading --help lists a command.
+_PANELS = {
+    **dict.fromkeys(("unit", "flash"), "At the unit's cable"),
+    **dict.fromkeys(
+        ("config", "fleet", "close", "report", "ledger", "acquirer", "gateway"), "In the office"
+    ),
+    **dict.fromkeys(("fare", "verify", "tariff"), "Metrology"),
+    **dict.fromkeys(("demo", "bench", "emv", "journal"), "On the workbench"),
+}
 _BENCH = {
     "reader": ("bench_reader", "reader"),
     "tap": ("bench_tap", "tap"),
@@ -90,14 +99,14 @@ def _assemble(wanted: str | None) -> None:
     every = wanted not in known
     for name, place in _GROUPS.items():
         if every or name == wanted:
-            app.add_typer(_load(*place), name=name)
+            app.add_typer(_load(*place), name=name, rich_help_panel=_PANELS.get(name))
     for name, place in _COMMANDS.items():
         if every or name == wanted:
-            app.command(name)(_load(*place))
+            app.command(name, rich_help_panel=_PANELS.get(name))(_load(*place))
     if every or wanted == "bench":
         for name, place in _BENCH.items():
             bench.command(name)(_load(*place))
-        app.add_typer(bench, name="bench")
+        app.add_typer(bench, name="bench", rich_help_panel=_PANELS["bench"])
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ _UNIT_DAYS = 30
 def of_day(
     date: Annotated[
         str | None,
-        typer.Argument(metavar="[DATE]", help="YYYY-MM-DD, today or yesterday; default today."),
+        typer.Argument(metavar="DATE", help="YYYY-MM-DD, today or yesterday; default today."),
     ] = None,
     output: Out = None,
     ledger: LedgerPlace = LEDGER,
@@ -80,7 +80,7 @@ def of_unit(
 def of_shift(
     unit: Annotated[str, typer.Argument(help="The unit's id.")],
     shift: Annotated[
-        int | None, typer.Argument(metavar="[SHIFT]", help="Its number; default the last one.")
+        int | None, typer.Argument(metavar="SHIFT", help="Its number; default the last one.")
     ] = None,
     output: Out = None,
     ledger: LedgerPlace = LEDGER,

@@ -40,8 +40,6 @@ class CalibrationFailed(FlagfallError):
 
 
 app = typer.Typer(help="Talk to a unit over its cable.", no_args_is_help=True)
-app.command()(log)
-app.command()(selftest)
 
 
 class NoPort(LinkError):
@@ -174,6 +172,10 @@ def _pulled(outcome: Outcome) -> dict[str, Any]:
         "findings": result.findings,
         "seconds": round(result.seconds, 3),
     }
+
+
+app.command()(log)
+app.command()(selftest)
 
 
 @app.command()
