@@ -54,7 +54,7 @@ def selftest(
             typer.echo(f"{which.name:8}  ... {text}", err=True)
 
     def ask(question: str) -> bool:
-        return typer.confirm(f"          {question}", default=True, err=True)
+        return typer.confirm(f"          {question}?", default=True, err=True)
 
     keys = Fleet.open(fleet)
     results = []

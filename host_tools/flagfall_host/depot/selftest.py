@@ -90,7 +90,7 @@ def self_test(
             if person is not None:
                 seen = person(part.look)
                 state = PASS if seen else FAIL
-                detail = "seen" if seen else f"{detail}, but nobody sees it"
+                detail += ", and so it is" if seen else ", but nobody sees it"
         if part.name == "clock" and state == PASS:
             state, detail = _compared(link)
         yield PartResult(part.name, state, detail, part.mend if state == FAIL else "")
