@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 CASH, CARD, UNPAID, LATE = "#c9a227", "#2a6f97", "#b0b0b0", "#b3261e"
+_GROUPED = "{x:,.10g}"  # 12,000
 _WIDE, _HIGH = 7.6, 2.3  # inches: the width of an A4 page's text
 
 
@@ -27,7 +28,7 @@ def takings_by_day(figures: dict[str, Any]) -> str:
 def takings_by_unit(figures: dict[str, Any], most: int = 40) -> str:
     """Cash, card and unpaid fares by unit, the largest first, at most `most` of them."""
     units = sorted(figures["units"], key=lambda u: -(u["fares"] + u["supplements"]))[:most]
-    figure, axes = _figure(max(1.2, 0.55 + 0.26 * len(units)))
+    figure, axes = _figure(max(1.2, 0.6 + 0.21 * len(units)))
     names = [u["unit"] for u in units]
     left = [0.0] * len(units)
     scale = 10 ** figures["minor_digits"]
@@ -36,7 +37,9 @@ def takings_by_unit(figures: dict[str, Any], most: int = 40) -> str:
         if any(values) or what != "unpaid":
             axes.barh(names, values, left=left, color=colour, label=what, height=0.7)
         left = [a + b for a, b in zip(left, values, strict=True)]
+    axes.margins(y=0.01)
     axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(_GROUPED)
     axes.set_xlabel(figures["currency"])
     axes.grid(axis="x", alpha=0.25)
     axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
@@ -55,6 +58,7 @@ def waiting_by_age(figures: dict[str, Any]) -> str:
     axes.bar(places, upload, color=colours, width=0.6, label="to upload")
     axes.bar(places, accepted, bottom=upload, color="#9cc5a1", width=0.6, label="accepted")
     axes.set_xticks(list(places), [a["age"] for a in ages])
+    axes.yaxis.set_major_formatter(_GROUPED)
     axes.set_ylabel(figures["currency"])
     axes.axvline(len(ages) - 1.5, color=LATE, linewidth=1, linestyle="--")
     axes.set_ylim(0, (max(a + b for a, b in zip(upload, accepted, strict=True)) or 1) * 1.15)
@@ -84,7 +88,9 @@ def _stacked(
         if any(values) or what != "unpaid":
             axes.bar(range(len(rows)), values, bottom=bottom, color=colour, label=what, width=0.8)
         bottom = [a + b for a, b in zip(bottom, values, strict=True)]
+    axes.margins(x=0.01)
     axes.set_xticks(range(len(rows)), labels)
+    axes.yaxis.set_major_formatter(_GROUPED)
     axes.set(xlabel=over, ylabel=figures["currency"])
     axes.grid(axis="y", alpha=0.25)
     axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
