@@ -15,11 +15,14 @@ from flagfall.receipt import money as shown
 from rich.console import Console
 from rich.table import Table
 
-from flagfall_host.cli.options import LEDGER, Json, LedgerPlace
+from flagfall_host.cli.options import LEDGER, Json, LedgerPlace, TimeZone
+from flagfall_host.cli.passphrase import unlock
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.ledger import Ledger, LedgerError, money
 from flagfall_host.ledger.decisions import WAYS_OUT
 from flagfall_host.ledger.listing import LISTS
+from flagfall_host.reports.span import Span, zone
+from flagfall_host.reports.span import day as a_day
 
 app = typer.Typer(help="Look into the ledger.", no_args_is_help=True)
 
@@ -56,9 +59,18 @@ _WORDS = {
 _WIDE = 200  # columns where there is no terminal to ask
 Seq = Annotated[int, typer.Argument(help="The record's number.")]
 UnitId = Annotated[str, typer.Argument(help="The unit's id.")]
+Day = Annotated[str | None, typer.Option(help="Only YYYY-MM-DD, today or yesterday.")]
 Why = Annotated[str, typer.Option(help="The reason; it is kept.", prompt="Why")]
 Who = Annotated[str, typer.Option(help="Who decides; it is kept.", show_default="your login name")]
 _LIMIT = 50  # rows shown on a screen unless more are asked for
+
+
+def _within(book: Ledger, which: str | None, timezone: str) -> tuple[int, int] | None:
+    if which is None:
+        return None
+    where = zone(timezone)
+    date = a_day(which, where, book.now())
+    return Span(date, date, where).within
 
 
 def _open(where: str) -> Ledger:
@@ -109,12 +121,19 @@ def list_rows(
     what: What = "payments",
     ledger: LedgerPlace = LEDGER,
     unit: Unit = None,
+    day: Day = None,
+    timezone: TimeZone = "UTC",
     limit: Annotated[int, typer.Option(help="At most so many rows; 0: all.", min=0)] = _LIMIT,
     as_json: Json = False,
 ) -> None:
     """The rows of one kind, oldest first; of a card only the last four digits."""
     with _open(ledger) as book:
-        rows = list(islice(book.rows(_known(what), unit), limit + 1 if limit else None))
+        rows = list(
+            islice(
+                book.rows(_known(what), unit, _within(book, day, timezone)),
+                limit + 1 if limit else None,
+            )
+        )
     more = bool(limit) and len(rows) > limit
     rows = rows[:limit] if limit else rows
     if as_json:
@@ -130,7 +149,7 @@ def list_rows(
     _console().print(table)
     if more:
         typer.echo(
-            f"and more: --limit 0 shows all, `flagfall ledger export {what} FILE` keeps them"
+            f"and more: --day DATE shows one day's, --limit 0 shows all, `flagfall ledger export {what} FILE` keeps them"
         )
 
 
@@ -187,10 +206,12 @@ def export(
     file: Annotated[Path, typer.Argument(help="A CSV file to make; - for stdout.")],
     ledger: LedgerPlace = LEDGER,
     unit: Unit = None,
+    day: Day = None,
+    timezone: TimeZone = "UTC",
 ) -> None:
     """All rows of one kind as CSV (UTF-8, a header line, amounts in minor units)."""
     with _open(ledger) as book:
-        rows = book.rows(_known(what), unit)
+        rows = book.rows(_known(what), unit, _within(book, day, timezone))
         if str(file) == "-":
             _write(sys.stdout, rows)
             return
@@ -218,7 +239,9 @@ def check(
     unit: Unit = None,
     fleet: Annotated[
         Path | None,
-        typer.Option(help="The fleet folder: prove every MAC too.", envvar="FLAGFALL_FLEET"),
+        typer.Option(
+            help="The fleet folder: prove every MAC too.", envvar="FLAGFALL_FLEET", callback=unlock
+        ),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Those too that somebody has acknowledged.")

@@ -15,9 +15,9 @@ from flagfall_host.depot.fleet import SECRET_VARIABLE, FleetError
 SHORTEST = 10  # characters: a stolen folder can be tried at leisure, scrypt only slows it down
 
 
-def unlock(folder: Path) -> Path:
+def unlock(folder: Path | None) -> Path | None:
     """Ask for the passphrase of a sealed `folder`, once a command; returns `folder`."""
-    if os.environ.get(SECRET_VARIABLE) or not _somebody_is_there():
+    if folder is None or os.environ.get(SECRET_VARIABLE) or not _somebody_is_there():
         return folder
     try:
         settings = tomllib.loads((folder / "fleet.toml").read_text(encoding="utf-8"))

@@ -88,6 +88,10 @@ def info(
         if fleet != FLEET:
             raise
         keys = None  # nobody named a folder: say what anyone may know
+        typer.echo(
+            f"without the keys of the unit's fleet (no use of {fleet}) it says only this much:",
+            err=True,
+        )
     with Link(SerialWire(port, baud), keys.unit_key if keys else lambda _: None) as link:
         fields: dict[str, Any] = {}
         with contextlib.suppress(FactoryState, UnknownUnit):

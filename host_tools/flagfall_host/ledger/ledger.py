@@ -212,10 +212,12 @@ class Ledger:
         with database.writing(self.engine) as connection:
             decisions.acknowledge(connection, findings, who, why, self.now())
 
-    def rows(self, what: str, unit_id: str | None = None) -> Iterator[dict[str, Any]]:
-        """The rows of `what` (see `listing.LISTS`), oldest first, without sealed data."""
+    def rows(
+        self, what: str, unit_id: str | None = None, within: tuple[int, int] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of `what` (see `listing.rows`), oldest first, without sealed data."""
         with database.reading(self.engine) as connection:
-            yield from listing.rows(connection, what, unit_id)
+            yield from listing.rows(connection, what, unit_id, within)
 
     def record(self, unit_id: str, seq: int) -> list[dict[str, Any]]:
         """The record with this seq, one for each epoch that has it; see `listing.record`."""

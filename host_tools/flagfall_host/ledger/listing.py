@@ -27,16 +27,29 @@ LISTS: dict[str, sa.Table] = {
 }
 _HIDDEN = {"sealed", "wrapped", "card_tag", "raw", "message_sha256", "sha256"}
 _TIMES = {"time", "start_time", "end_time", "booked_at", "changed_at", "refused_at", "at"}
+_WHEN = ("time", "end_time", "at", "changed_at", "refused_at", "booked_at")
 _ROWS = 500  # fetched at once
 
 
-def rows(connection: sa.Connection, what: str, unit_id: str | None) -> Iterator[dict[str, Any]]:
-    """The rows of LISTS[what], oldest first; times as ISO 8601 text."""
+def rows(
+    connection: sa.Connection,
+    what: str,
+    unit_id: str | None,
+    within: tuple[int, int] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The rows of LISTS[what], oldest first; times as ISO 8601 text.
+
+    `within`: only those whose time (of the thing itself, or of its last change) is in [start,
+    end), UTC seconds since 2000.
+    """
     table = LISTS[what]
     columns = [c for c in table.c if c.name not in _HIDDEN]
     query = sa.select(*columns).order_by(*_order(table))
     if unit_id and "unit_id" in table.c:
         query = query.where(table.c.unit_id == unit_id)
+    if within:
+        time = next(table.c[name] for name in _WHEN if name in table.c)
+        query = query.where(time >= within[0], time < within[1])
     for row in connection.execute(query).yield_per(_ROWS).mappings():
         yield {k: _shown(k, v) for k, v in row.items()}
 

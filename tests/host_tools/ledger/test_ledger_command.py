@@ -38,6 +38,18 @@ def test_status(path):
     assert data["by_unit"][0]["complete_up_to"] == data["records"]
 
 
+def test_a_days_rows(path):
+    days = {row["end_time"][:10] for row in json.loads(run(path, "list", "trips", "--json"))}
+    assert days == {"2026-01-01"}
+    assert len(run(path, "list", "trips", "--day", "2026-01-01").splitlines()) == 7
+    assert run(path, "list", "trips", "--day", "2025-12-31") == "no trips\n"
+    for what in LISTS:
+        run(path, "list", what, "--day", "today", "--timezone", "Asia/Shanghai")
+    out = path.with_name("day.csv")
+    run(path, "export", "trips", out, "--day", "2026-01-01")
+    assert len(out.read_text().splitlines()) == 7
+
+
 def test_status_says_what_is_missing(tmp_path, unit):
     a_day(unit, 2)
     with Ledger.open(tmp_path / "l.sqlite") as ledger:
