@@ -149,7 +149,8 @@ def list_rows(
     _console().print(table)
     if more:
         typer.echo(
-            f"and more: --day DATE shows one day's, --limit 0 shows all, `flagfall ledger export {what} FILE` keeps them"
+            f"and more: --day DATE shows a day's, --limit 0 all; `flagfall ledger export {what} "
+            "FILE` keeps them"
         )
 
 
