@@ -1,0 +1,76 @@
+"""What may go wrong, each with its rate; a file names those that differ from the default."""
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from flagfall_host.errors import FlagfallError
+
+
+class FaultsError(FlagfallError):
+    """The file of fault rates cannot be used."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Rates from 0 to 1, each for one occasion (docs/simulation.md)."""
+
+    # A unit, for each trip
+    power_cut_in_flash: float = 0.08  # at a program or erase, in one of four modes
+    power_cut: float = 0.04  # between two things that it does
+    boot_loop: float = 0.15  # of cuts: the power comes and goes a few times
+    clock_lost: float = 0.02  # of cuts: the battery of the clock is dead
+    clock_drift: float = 0.02  # the clock is a few seconds off
+    wrong_read: float = 0.02  # a marginal bit reads wrong once
+    bad_sector: float = 0.0005  # a sector takes no program any more
+    sensor_noise: float = 0.01  # pulses that no wheel gave
+    no_paper: float = 0.03
+
+    # A tap
+    torn_request: float = 0.05  # the card leaves before it hears a command
+    torn_answer: float = 0.08  # the card leaves after it has done a command
+    same_card_again: float = 0.85  # after a torn tap; else another card, or cash
+    two_cards: float = 0.02
+    changed_mind: float = 0.03  # the driver presses another key while a card is waited for
+    unpaid: float = 0.01
+
+    # The cable, for each write on it
+    lose: float = 0.01
+    damage: float = 0.01
+    double: float = 0.005
+    delay: float = 0.005
+    pull: float = 0.002
+
+    # The office, for each commit; for each visit
+    killed_before_commit: float = 0.01
+    killed_after_commit: float = 0.01
+    database_refuses: float = 0.01
+    receipt_kept: float = 0.03  # booked, and the program ends before it hands the receipt over
+    two_gateways: float = 0.05  # a second program pulls the same unit right after
+    operator: float = 0.05  # pulls twice, pushes an old tariff, provisions again
+
+    # The acquirer, for each message
+    acquirer: float = 0.15  # something of acquirer/faults.MENU
+    acquirer_down: float = 0.02  # for each visit: it cannot be reached at all
+
+    def healed(self) -> "Faults":
+        """Nothing goes wrong any more; people behave."""
+        calm = {f.name: 0.0 for f in fields(self)}
+        return replace(self, **{**calm, "same_card_again": 1.0})
+
+
+def read(path: Path) -> Faults:
+    """Rates from a TOML file: `name = rate` for each that differs. Raises FaultsError."""
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise FaultsError(f"{path}: cannot be read: {e.strerror}") from e
+    except tomllib.TOMLDecodeError as e:
+        raise FaultsError(f"{path}: not TOML: {e}") from e
+    known = {f.name for f in fields(Faults)}
+    for name, rate in given.items():
+        if name not in known:
+            raise FaultsError(f"{path}: no fault {name}; there are: {', '.join(sorted(known))}")
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+            raise FaultsError(f"{path}: {name} must be a rate from 0 to 1, not {rate!r}")
+    return replace(Faults(), **given)

@@ -1,0 +1,112 @@
+"""The unit's own code on CPython: firmware/unit.py and app/, as they stand.
+
+MicroPython's modules that CPython lacks, or has with other names, are put in place while the
+firmware is imported, and nowhere else.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import sys
+import time
+import types
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import flagfall
+
+FIRMWARE = Path(flagfall.__file__).parents[2]
+_HEAP = 512 * 1024
+
+
+def _asyncio() -> types.ModuleType:
+    module = types.ModuleType("asyncio")
+    module.__dict__.update(
+        {name: getattr(asyncio, name) for name in asyncio.__all__},
+        create_task=_create_task,
+        sleep_ms=_sleep_ms,
+        wait_for_ms=_wait_for_ms,
+    )
+    return module
+
+
+# The tasks of one power-on: they end together when the power goes.
+powered_tasks: contextvars.ContextVar[set[asyncio.Task[Any]]] = contextvars.ContextVar("tasks")
+
+
+def _create_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    task = asyncio.get_running_loop().create_task(coroutine)
+    tasks = powered_tasks.get()
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
+
+
+async def _sleep_ms(ms: int) -> None:
+    await asyncio.sleep(ms / 1_000)
+
+
+async def _wait_for_ms(awaitable: Any, ms: int) -> Any:
+    return await asyncio.wait_for(awaitable, ms / 1_000)
+
+
+def _modules() -> dict[str, types.ModuleType]:
+    micropython = types.ModuleType("micropython")
+    micropython.const = lambda value: value  # type: ignore[attr-defined]
+    memory = types.ModuleType("gc")
+    # The heap of a simulated unit is not measured: bench_heap does that on MicroPython.
+    memory.__dict__.update(collect=lambda: 0, mem_alloc=lambda: 0, mem_free=lambda: _HEAP)
+    clock = types.ModuleType("time")
+    clock.__dict__.update(vars(time), ticks_ms=_ticks_ms)
+    system = types.ModuleType("sys")
+    system.__dict__.update(vars(sys), print_exception=_print_exception)
+    return {
+        "asyncio": _asyncio(),
+        "micropython": micropython,
+        "gc": memory,
+        "time": clock,
+        "sys": system,
+    }
+
+
+def _ticks_ms() -> int:
+    return round(asyncio.get_running_loop().time() * 1_000) & 0x3FFFFFFF
+
+
+defects: list[BaseException] = []
+
+
+def _print_exception(error: BaseException, _file: Any = None) -> None:
+    """What a unit prints on its console is a defect for us."""
+    defects.append(error)
+
+
+@contextlib.contextmanager
+def _in_place() -> Iterator[None]:
+    substitutes = _modules()
+    real = {name: sys.modules.get(name) for name in substitutes}
+    sys.modules.update(substitutes)
+    try:
+        yield
+    finally:
+        for name, module in real.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+
+
+def load() -> types.ModuleType:
+    """Import the firmware's application and return the module `unit`."""
+    if "unit" in sys.modules:
+        return sys.modules["unit"]
+    if str(FIRMWARE) not in sys.path:
+        sys.path.append(str(FIRMWARE))
+    for name in [n for n in sys.modules if n == "drivers" or n.startswith("drivers.")]:
+        del sys.modules[name]  # imported before, with CPython's clock
+    with _in_place():
+        import drivers.pn532
+        import drivers.pn532_hsu
+        import unit
+    return unit

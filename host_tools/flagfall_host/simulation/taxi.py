@@ -1,0 +1,124 @@
+"""One simulated taxi: the unit's firmware with its power, and what can be seen and done there."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flagfall_host.simulation import firmware_modules
+from flagfall_host.simulation.board import Outside, SimulatedBoard
+from flagfall_host.simulation.firmware_modules import powered_tasks
+from flagfall_host.simulation.power import PowerGone
+
+_RESTART_S = 0.5
+
+
+class Taxi:
+    """`power_on` and `power_off` at any time; between them the firmware runs."""
+
+    def __init__(self, name: str, outside: Outside) -> None:
+        self.name = name
+        self.outside = outside
+        self.face: dict[str, Any] = {}
+        self.tones: list[str] = []
+        self.power_ons = 0
+        self.cuts = 0
+        self.on_tone: Callable[[str], None] = lambda tone: None
+        self.on_face: Callable[[dict[str, Any]], None] = lambda face: None
+        self.board: SimulatedBoard | None = None
+        self._unit = firmware_modules.load()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        outside.on_face = self._shown
+        outside.on_tone = self._heard
+
+    @property
+    def powered(self) -> bool:
+        return self.board is not None and not self.board.dead
+
+    def _shown(self, face: dict[str, Any]) -> None:
+        self.face = face
+        self.on_face(face)
+        self._changed.set()
+
+    def _heard(self, tone: str) -> None:
+        self.tones.append(tone)
+        self.on_tone(tone)
+        self._changed.set()
+
+    def press(self, key: str, text: str = "") -> None:
+        """The driver presses a key; nobody hears more keys than a board keeps."""
+        if self.powered:
+            with contextlib.suppress(asyncio.QueueFull):
+                self.outside.keys.put_nowait((key, text))
+
+    async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `condition` holds: looked at when face, tones or power change."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + seconds
+        while not condition():
+            left = limit - loop.time()
+            if left <= 0:
+                return False
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
+        return True
+
+    # --- power ---------------------------------------------------------------------------------
+
+    async def power_on(self) -> None:
+        """Switch on; returns at once. Without effect while the power is on."""
+        if self.powered:
+            return
+        await self._gone()
+        self.power_ons += 1
+        self.board = SimulatedBoard(self.outside, asyncio.get_running_loop())
+        self._task = asyncio.get_running_loop().create_task(self._live(self.board))
+
+    async def power_off(self) -> None:
+        """The power goes between two things that the unit does."""
+        if self.board is not None and not self.board.dead:
+            with contextlib.suppress(PowerGone):
+                self.board.power_goes()
+        await self._gone()
+
+    async def _gone(self) -> None:
+        if self._task is not None:
+            await self._task
+            self._task = None
+        self.board = None
+        self.face = {}
+        self.outside.field.power(False)
+        self._changed.set()
+
+    async def _live(self, board: SimulatedBoard) -> None:
+        """Everything from power-on to power-off."""
+        tasks: set[asyncio.Task[Any]] = set()
+        powered_tasks.set(tasks)
+        firmware = asyncio.get_running_loop().create_task(self._firmware(board))
+        await board.died.wait()
+        self.cuts += 1
+        firmware.cancel()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(firmware, *tasks, return_exceptions=True)
+        self._changed.set()
+
+    async def _firmware(self, board: SimulatedBoard) -> None:
+        """As firmware/main.py does it."""
+        from drivers.pn532 import PN532
+        from drivers.pn532_hsu import HSU
+
+        while True:
+            try:
+                await self._unit.Unit(board, lambda port: PN532(HSU(port))).run()
+            except Exception as e:
+                firmware_modules.defects.append(e)
+            await asyncio.sleep(_RESTART_S)
+
+
+def make_taxi(name: str, folder: Path, seed: str, **settings: Any) -> Taxi:
+    """A taxi fresh from the factory, without power."""
+    return Taxi(name, Outside(folder, seed, **settings))

@@ -1,0 +1,62 @@
+"""The cards of a city: each with a number of its own, a purse, and a memory of its debits."""
+
+import random
+from dataclasses import dataclass
+
+from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.cards.card import Card
+
+_ECASH = ("ecash", "ecash-8-reads", "ecash-1024")
+_KINDS = (*_ECASH, "oda-debit", "oda-credit", "ecash-low", "expired", "wrong-signature", "blocked")
+_WEIGHTS = (46, 10, 14, 12, 4, 4, 4, 3, 3)
+_BALANCE = 100_000
+
+
+@dataclass
+class Owned:
+    """A passenger's card. `number` are its last four digits, unique in the city."""
+
+    kind: str
+    number: str
+    card: Card
+    first_balance: int
+    pays: bool
+
+    @property
+    def has_purse(self) -> bool:
+        return self.kind in _ECASH or self.kind == "ecash-low"
+
+    @property
+    def debited(self) -> int:
+        """Minor units that have left the purse."""
+        return self.first_balance - self.card.balance if self.has_purse else 0  # type: ignore[attr-defined, no-any-return]
+
+
+class Wallet:
+    """`count` cards, drawn by lot."""
+
+    def __init__(self, count: int, chance: random.Random) -> None:
+        self.cards: list[Owned] = []
+        for number in range(count):
+            kind = chance.choices(_KINDS, _WEIGHTS)[0]
+            pan = catalogue.luhn(f"62109480{number:07d}")
+            balance = 150 if kind == "ecash-low" else _BALANCE
+            card = catalogue.make(kind, seed=number, pan=pan, balance=balance)
+            self.cards.append(Owned(kind, pan[-4:], card, balance, kind in _KINDS[:5]))
+        self._chance = chance
+        self._held: set[int] = set()
+
+    def take(self) -> Owned:
+        """A card that nobody holds at the moment."""
+        while True:
+            at = self._chance.randrange(len(self.cards))
+            if at not in self._held:
+                self._held.add(at)
+                return self.cards[at]
+
+    def give_back(self, owned: Owned) -> None:
+        self._held.discard(self.cards.index(owned))
+
+    def numbers(self) -> set[str]:
+        """The whole numbers, for the search for them where they must not be."""
+        return {owned.card.applets[0].person.pan for owned in self.cards}  # type: ignore[attr-defined]
