@@ -40,10 +40,12 @@ class Outside:
         self.field = Field()
         self.chip = PN532Chip(self.field)
         self.cable = UnitEnd()
+        self.bad_sectors = False
         self.paper_ready = True
         self.on_face: Callable[[dict[str, Any]], None] = lambda face: None
         self.on_tone: Callable[[str], None] = lambda name: None
         self.on_paper: Callable[[list[str]], None] = lambda lines: None
+        self.on_payment: Callable[[dict[str, Any], int | None], None] = lambda fields, seq: None
         self.keys: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=16)
 
 
@@ -106,6 +108,10 @@ class SimulatedBoard:
     async def sleep_ms(self, ms: int) -> None:
         await asyncio.sleep(ms / 1_000)
         self.alive()
+
+    def payment(self, fields: dict[str, Any], seq: int | None) -> None:
+        """The firmware is about to append a payment, or has (`seq`)."""
+        self._outside.on_payment(fields, seq)
 
     # --- people ------------------------------------------------------------------------------
 

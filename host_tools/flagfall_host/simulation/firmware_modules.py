@@ -109,4 +109,22 @@ def load() -> types.ModuleType:
         import drivers.pn532
         import drivers.pn532_hsu
         import unit
+    _watch_payments(unit)
     return unit
+
+
+def _watch_payments(unit: types.ModuleType) -> None:
+    """Let a board see each payment before and after it is appended."""
+
+    class WatchedBooking(unit.Booking):  # type: ignore[name-defined, misc]
+        def __init__(self, journal: Any, utc_s: Any) -> None:
+            super().__init__(journal, utc_s)
+            self._board = utc_s.__self__
+
+        def payment(self, **fields: Any) -> int:
+            self._board.payment(fields, None)
+            seq = super().payment(**fields)
+            self._board.payment(fields, seq)
+            return int(seq)
+
+    unit.Booking = WatchedBooking  # type: ignore[attr-defined]

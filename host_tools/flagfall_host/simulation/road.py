@@ -16,6 +16,10 @@ class Road:
         self._since_ms = now_ms
         self._mm_s = mm_s
 
+    def jump(self, mm: int) -> None:
+        """Pulses that no wheel gave, as of `mm` at once."""
+        self._mm += mm
+
     def _mm_at(self, now_ms: int) -> int:
         return self._mm + (now_ms - self._since_ms) * self._mm_s // 1_000
 

@@ -1,0 +1,247 @@
+"""A driver and the passengers: they look at the face of the meter and do what people do.
+
+Nothing here remembers what the unit should be doing: after any loss of power the face says where
+the trip is, and the driver goes on from there.
+"""
+
+import asyncio
+import random
+
+from flagfall_host.bench.reader.field import ANSWER, REQUEST
+from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.story import Story
+from flagfall_host.simulation.taxi import Taxi
+from flagfall_host.simulation.wallet import Owned, Wallet
+
+_VACANT_S = (5.0, 90.0)
+_RIDE_S = (20.0, 120.0)
+_SPEEDS = (0, 1_500, 4_000, 8_000, 14_000, 22_000)  # mm/s
+_LOOK_S = 20.0  # the face changes within that, or the driver looks again
+_TAP_S = 12.0
+_MODES = ("before", "torn", "garbage", "half-erase")
+_CASH = 0.25
+_MOST_APDU = 9
+_TRIES = 6
+
+
+class Driver:
+    """Drives `taxi` until `stop` is set, then until the trip in progress is done."""
+
+    def __init__(
+        self, taxi: Taxi, wallet: Wallet, chance: random.Random, faults: Faults, story: Story
+    ) -> None:
+        self.taxi = taxi
+        self.faults = faults
+        self.stop = False
+        self.trips = 0
+        self.taps = 0
+        self._wallet = wallet
+        self._chance = chance
+        self._story = story
+        self._loop = asyncio.get_running_loop()
+        self._insists: Owned | None = None  # the card of a torn tap
+
+    def _hits(self, rate: float) -> bool:
+        return self._chance.random() < rate
+
+    def _tell(self, what: str) -> None:
+        self._story.tell(self.taxi.name, what)
+
+    async def run(self) -> None:
+        """Never ends before `stop`; a dark unit gets its power back here."""
+        taxi = self.taxi
+        while True:
+            if not taxi.powered:
+                await self._power_again()
+            position = taxi.face.get("position")
+            if position == "FOR HIRE":
+                if self.stop:
+                    return
+                await self._vacant()
+            elif position == "HIRED":
+                await self._ride()
+            elif position == "STOPPED":
+                await self._stopped()
+            else:
+                await asyncio.sleep(1)
+
+    # --- positions -----------------------------------------------------------------------------
+
+    async def _vacant(self) -> None:
+        taxi = self.taxi
+        if not taxi.face.get("driver"):
+            await self._press("SIGN", "7001", lambda: bool(taxi.face.get("driver")))
+            return
+        if self._hits(0.03):
+            await self._press("SIGN", "", lambda: not taxi.face.get("driver"))
+            return
+        taxi.outside.road.drive(self._loop.time(), self._chance.choice(_SPEEDS))
+        await asyncio.sleep(self._chance.uniform(*_VACANT_S))
+        if self.stop:
+            return
+        self._misfortunes()
+        await self._press("HIRED", "", lambda: taxi.face.get("position") == "HIRED")
+
+    async def _ride(self) -> None:
+        taxi, chance = self.taxi, self._chance
+        left = chance.uniform(*_RIDE_S)
+        while left > 0 and taxi.powered:
+            taxi.outside.road.drive(self._loop.time(), chance.choice(_SPEEDS))
+            stretch = min(left, chance.uniform(5, 40))
+            await asyncio.sleep(stretch)
+            left -= stretch
+            if self._hits(self.faults.sensor_noise):
+                taxi.outside.road.jump(chance.randrange(1, 4_000))
+                self._tell("pulses that no wheel gave")
+        taxi.outside.road.drive(self._loop.time(), 0)
+        if self._hits(0.05):
+            await self._press("EXTRA", "100", lambda: True)
+        await self._press("STOP", "", lambda: taxi.face.get("position") == "STOPPED")
+
+    async def _stopped(self) -> None:
+        taxi = self.taxi
+        if taxi.face.get("paid"):
+            await asyncio.sleep(2)
+            trip = taxi.face.get("trip")
+            if await self._press("FOR_HIRE", "", lambda: taxi.face.get("position") == "FOR HIRE"):
+                self.trips += 1
+                self._tell(f"trip {trip} is over")
+            return
+        if self._hits(self.faults.unpaid):
+            await self._press("FOR_HIRE", "", lambda: True)
+            await self._press("FOR_HIRE", "", lambda: taxi.face.get("position") == "FOR HIRE")
+        elif self._hits(_CASH):
+            await self._cash()
+        else:
+            await self._card()
+
+    async def _cash(self) -> None:
+        self._insists = None
+        await self._press("CASH", "", lambda: bool(self.taxi.face.get("paid")))
+
+    async def _press(self, key: str, text: str, done) -> bool:  # type: ignore[no-untyped-def]
+        taxi = self.taxi
+        taxi.press(key, text)
+        return await taxi.until(lambda: not taxi.powered or done(), _LOOK_S) and taxi.powered
+
+    # --- power ---------------------------------------------------------------------------------
+
+    def _misfortunes(self) -> None:
+        """Before a trip: what its unit will meet."""
+        chance, faults, outside = self._chance, self.faults, self.taxi.outside
+        if self._hits(faults.power_cut_in_flash):
+            flash = outside.journal_flash if self._hits(0.5) else outside.trips_flash
+            operations, mode = chance.randrange(120), chance.choice(_MODES)
+            if flash is outside.journal_flash:
+                operations %= 8
+            flash.plan_cut(operations, mode)
+        if self._hits(faults.power_cut):
+            self._loop.call_later(chance.uniform(0, 150), self._pull_the_plug)
+        if self._hits(faults.wrong_read):
+            outside.journal_flash.wrong_read_after(chance.randrange(200))
+        if self._hits(faults.bad_sector):
+            flash = outside.journal_flash
+            flash.bad_program.add(chance.randrange(flash.blocks))
+            outside.bad_sectors = True
+            self._tell("a sector of the journal takes no program any more")
+        if self._hits(faults.clock_drift):
+            outside.clock_error_s += chance.randrange(-5, 6)
+        outside.paper_ready = not self._hits(faults.no_paper)
+
+    def _pull_the_plug(self) -> None:
+        if self.taxi.powered and not self.stop:
+            self._loop.create_task(self.taxi.power_off())
+
+    async def _power_again(self) -> None:
+        taxi, chance, faults = self.taxi, self._chance, self.faults
+        self._tell("the power is gone")
+        await taxi.power_off()
+        taxi.outside.road.drive(self._loop.time(), 0)
+        while self._hits(faults.boot_loop):
+            await taxi.power_on()
+            self._tell("the power comes and goes")
+            if self._hits(0.5):
+                taxi.outside.journal_flash.plan_cut(chance.randrange(6), chance.choice(_MODES))
+            else:
+                taxi.outside.trips_flash.plan_cut(chance.randrange(6), chance.choice(_MODES))
+            await asyncio.sleep(chance.uniform(0.001, 3))
+            await taxi.power_off()
+        if self._hits(faults.clock_lost):
+            taxi.outside.clock_error_s = -taxi.outside.utc_start - int(self._loop.time())
+            self._tell("the clock has lost the time")
+        await asyncio.sleep(chance.choice((0.2, 3.0, 30.0, 600.0)))
+        await taxi.power_on()
+        await taxi.until(lambda: bool(taxi.face) or not taxi.powered, _LOOK_S)
+
+    # --- a tap ---------------------------------------------------------------------------------
+
+    async def _card(self) -> None:
+        taxi, field = self.taxi, self.taxi.outside.field
+        owned = self._insists or self._wallet.take()
+        self._insists = None
+        try:
+            taxi.press("CARD")
+            for _ in range(_TRIES):
+                if not await taxi.until(self._asks_for_card, _LOOK_S) or not taxi.powered:
+                    return
+                if self._hits(self.faults.changed_mind):
+                    self._tell("the driver changes his mind")
+                    taxi.press("CASH")
+                    await taxi.until(lambda: not taxi.powered, 2)
+                    return
+                await asyncio.sleep(self._chance.uniform(0.2, 3))
+                tone = await self._tap(owned)
+                if tone == "again":
+                    if self._hits(self.faults.same_card_again):
+                        continue
+                    if self._hits(0.5):
+                        self._wallet.give_back(owned)
+                        owned = self._wallet.take()
+                        continue
+                    await self._cash()
+                elif tone == "declined" and "again?" in taxi.face.get("message", ""):
+                    taxi.press("CARD")
+                    continue
+                elif tone != "approved":
+                    await self._cash()
+                return
+        finally:
+            field.remove()
+            self._wallet.give_back(owned)
+
+    def _asks_for_card(self) -> bool:
+        face = self.taxi.face
+        return (
+            not self.taxi.powered
+            or bool(face.get("paid"))
+            or any(w in face.get("message", "") for w in ("Tap", "again", "same card", "one card"))
+        )
+
+    async def _tap(self, owned: Owned) -> str:
+        """Hold the card until the unit has said something. Returns the tone, or ""."""
+        taxi, chance, faults = self.taxi, self._chance, self.faults
+        field = taxi.outside.field
+        if not taxi.powered or taxi.face.get("paid"):
+            return "approved"
+        self.taps += 1
+        draw = chance.random()
+        if draw < faults.torn_request + faults.torn_answer:
+            at = chance.randrange(_MOST_APDU)
+            moment = REQUEST if draw < faults.torn_request else ANSWER
+            field.tear(lambda _apdu, index: index == at, moment)
+        heard = len(taxi.tones)
+        second = self._wallet.take() if self._hits(faults.two_cards) else None
+        if second:
+            field.place(second.card)
+        field.place(owned.card)
+        if second:
+            await taxi.until(lambda: not taxi.powered, 1)
+            field.remove()
+            self._wallet.give_back(second)
+            field.place(owned.card)
+        await taxi.until(lambda: not taxi.powered or len(taxi.tones) > heard, _TAP_S)
+        field.remove()
+        field.tear(lambda _apdu, _index: False)
+        tone = taxi.tones[heard] if len(taxi.tones) > heard else ""
+        self._tell(f"card {owned.number} ({owned.kind}): {tone or 'nothing'}")
+        return tone

@@ -1,0 +1,185 @@
+"""The fleet's office: programs that pull units and settle, each of which may die at any commit."""
+
+import contextlib
+import random
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from flagfall_host.acquirer import exchange
+from flagfall_host.acquirer.client import Acquirer
+from flagfall_host.acquirer.message import Terminal
+from flagfall_host.bench.install import MERCHANT_ID, TERMINAL_ID
+from flagfall_host.depot.fleet import Fleet
+from flagfall_host.depot.link import Link
+from flagfall_host.depot.pull import pull
+from flagfall_host.depot.pulled import LostRecords
+from flagfall_host.errors import FlagfallError
+from flagfall_host.ledger.booking import BookingResult
+from flagfall_host.ledger.errors import StorageFailed
+from flagfall_host.ledger.ledger import Ledger, Receipt
+from flagfall_host.simulation.acquirer_line import AcquirerLine
+from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.story import Story
+from flagfall_host.simulation.taxi import Taxi
+from flagfall_host.simulation.wires import Line, LineFaults
+
+
+class Killed(BaseException):
+    """A program of the office's was killed."""
+
+
+class MortalLedger(Ledger):
+    """The real ledger in a program that may be killed before or after any commit."""
+
+    office: "Office"
+
+    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> BookingResult:
+        self.office.may_refuse()
+        result = super().book(unit_id, raws, journal_key)
+        self.office.booked(unit_id)
+        self.office.may_die("after booking")
+        return result
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:  # type: ignore[override]
+        self.office.may_refuse()
+        with super().writing() as connection:
+            yield connection
+        self.office.may_die("after a commit")
+
+    def receipt(self, unit_id: str) -> Receipt | None:
+        self.office.may_keep_receipt()
+        return super().receipt(unit_id)
+
+
+class Office:
+    """`visit` pulls a unit, `settle` talks to the acquirer; both in a fiber of their own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        fleet: Fleet,
+        line: AcquirerLine,
+        chance: random.Random,
+        faults: Faults,
+        story: Story,
+        now,  # type: ignore[no-untyped-def]
+    ) -> None:
+        self.faults = faults
+        self.kills = 0
+        self.on_receipt: Callable[[str, int], None] = lambda unit, seq: None
+        self.path = folder / "ledger.sqlite"
+        self._fleet = fleet
+        self._line = line
+        self._chance = chance
+        self._story = story
+        self._now = now
+        self._ledger: MortalLedger | None = None
+        self._clock = types.SimpleNamespace(monotonic=now)
+
+    # --- what may happen to a program --------------------------------------------------------
+
+    def _hits(self, rate: float) -> bool:
+        return self._chance.random() < rate
+
+    def may_die(self, when: str) -> None:
+        if self._hits(self.faults.killed_after_commit):
+            raise Killed(when)
+
+    def booked(self, unit_id: str) -> None:
+        """What a unit may be told is safe here from now on."""
+        if self._ledger is not None:
+            self.on_receipt(unit_id, self._ledger.last_seq(unit_id))
+
+    def may_keep_receipt(self) -> None:
+        if self._hits(self.faults.receipt_kept):
+            raise Killed("before the receipt")
+
+    def may_refuse(self) -> None:
+        if self._hits(self.faults.database_refuses):
+            raise StorageFailed("the database is full")
+
+    def _before_commit(self, _connection: sa.Connection) -> None:
+        if self._hits(self.faults.killed_before_commit):
+            raise Killed("before a commit")
+
+    def ledger(self) -> MortalLedger:
+        if self._ledger is None:
+            plain = Ledger.open(self.path, lambda: int(self._now()))
+            self._ledger = MortalLedger(plain.engine, plain.now)
+            self._ledger.office = self
+            sa.event.listen(self._ledger.engine, "commit", self._before_commit)
+        return self._ledger
+
+    def close(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+
+    @contextlib.contextmanager
+    def _mortal(self, who: str) -> Iterator[None]:
+        """A program: its death takes its connections with it, its errors are told."""
+        try:
+            yield
+        except Killed as e:
+            self.kills += 1
+            self._story.tell(who, f"killed {e}")
+            self.close()
+        except FlagfallError as e:
+            self._story.tell(who, f"{type(e).__name__}")
+
+    # --- programs ------------------------------------------------------------------------------
+
+    def visit(self, taxi: Taxi) -> bool:
+        """Pull one unit. True if everything went well."""
+        faults = self.faults
+        line = Line(
+            taxi.outside.cable,
+            self._chance,
+            LineFaults(faults.lose, faults.double, faults.damage, faults.delay, faults.pull),
+        )
+        done = False
+        try:
+            with self._mortal(f"depot at {taxi.name}"):
+                ledger = self.ledger()
+                link = Link(line, self._fleet.unit_key, nonce=self._chance.randbytes)
+                unit = link.open()
+                result = pull(link, ledger)
+                link.close()
+                self._story.tell("depot", f"{unit.unit_id} booked up to {result.receipt_upto}")
+                done = True
+        except LostRecords as e:
+            self._story.tell("depot", str(e))
+        finally:
+            line.close()
+        return done
+
+    def settle(self) -> bool:
+        """Sign in, upload, settle. True if nothing is left open."""
+        done = False
+        self._line.down = self._hits(self.faults.acquirer_down)
+        exchange.time = self._clock  # type: ignore[assignment]
+        exchange.socket.create_connection = self._line.connect  # type: ignore[assignment]
+        with self._mortal("settlement"):
+            ledger = self.ledger()
+            with Acquirer(
+                ledger,
+                self._fleet.private_key,
+                Terminal(TERMINAL_ID, MERCHANT_ID),
+                "acquirer",
+                1,
+            ) as acquirer:
+                acquirer.sign_in()
+                result = acquirer.upload()
+                settled = acquirer.settle()
+                self._story.tell(
+                    "settlement",
+                    f"{result.accepted} accepted, batch {settled.batch} of {settled.count}",
+                )
+                for refused in result.refused:
+                    self._story.tell("settlement", f"refused {refused}")
+                done = not result.refused and not result.unreadable
+        return done

@@ -1,0 +1,336 @@
+"""One simulated city: taxis, cards, office and acquirer, from one seed (docs/simulation.md)."""
+
+import asyncio
+import json
+import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flagfall.clock import seconds_from_civil
+
+from flagfall_host.acquirer import issuer
+from flagfall_host.acquirer.book import Book
+from flagfall_host.acquirer.faults import FAULTS as ACQUIRER_FAULTS
+from flagfall_host.acquirer.profile import Profile
+from flagfall_host.acquirer.simulator import Simulator
+from flagfall_host.acquirer.working_keys import load_master_key
+from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.cards.keys import TEST_KEYS
+from flagfall_host.bench.install import TARIFF, settings
+from flagfall_host.depot.link import Link
+from flagfall_host.depot.provision import Identity, provision
+from flagfall_host.depot.push import push
+from flagfall_host.simulation import firmware_modules
+from flagfall_host.simulation.acquirer_line import AcquirerLine
+from flagfall_host.simulation.driver import Driver
+from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.fibers import fiber
+from flagfall_host.simulation.fleet import test_fleet
+from flagfall_host.simulation.office import Office
+from flagfall_host.simulation.power import PowerGone
+from flagfall_host.simulation.story import Story
+from flagfall_host.simulation.taxi import Taxi, make_taxi
+from flagfall_host.simulation.virtual_loop import VirtualLoop
+from flagfall_host.simulation.wallet import Wallet
+from flagfall_host.simulation.watch import Violation, Watch
+from flagfall_host.simulation.wires import Line, LineFaults
+from flagfall_host.tariffs.compiler import compile_tariff
+
+_START = seconds_from_civil(2026, 3, 2, 0)
+_K = (531, 1_000, 4_000)
+_JOURNAL = 128 * 1_024
+_TRIPS = 64 * 1_024
+_HEAL_S = 4 * 3_600.0
+_VISIT_S = (600.0, 3_000.0)
+_SETTLE_S = (900.0, 3_600.0)
+_CARDS = 200
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    seed: int
+    taps: int = 0
+    trips: int = 0
+    approved: int = 0
+    cuts: int = 0
+    kills: int = 0
+    events: int = 0
+    simulated_s: float = 0.0
+    story_sha256: str = ""
+    violation: str = ""
+    story: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "story" or self.violation}
+
+
+def run(
+    seed: int,
+    *,
+    units: int = 3,
+    hours: float = 8.0,
+    faults: Faults | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Simulate; the same arguments give the same story, byte for byte."""
+    with tempfile.TemporaryDirectory(prefix="flagfall-", dir=_memory()) as folder:
+        return _City(seed, units, hours, faults or Faults(), Path(folder), tell).run()
+
+
+def _memory() -> str | None:
+    """A folder in memory where there is one: the simulated disks need no real one."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+class _City:
+    def __init__(
+        self,
+        seed: int,
+        units: int,
+        hours: float,
+        faults: Faults,
+        folder: Path,
+        tell: Callable[[str], None] | None,
+    ) -> None:
+        self._seed = seed
+        self._hours = hours
+        self._faults = faults
+        self._folder = folder
+        self._loop = VirtualLoop()
+        self._loop.set_exception_handler(self._exception)
+        self.story = Story(tell=tell)
+        self.story.clock = lambda: self._loop.now_ms
+        self._watch = Watch(self.story)
+        self._outcome = Outcome(seed)
+        self._failed: BaseException | None = None
+        self._units = units
+        self._drivers: list[Driver] = []
+
+    def _chance(self, name: str) -> random.Random:
+        """A stream of chance of its own for everybody: what one does moves nobody else's."""
+        return random.Random(f"{self._seed}/{name}")  # noqa: S311
+
+    def _exception(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is not None and not isinstance(error, PowerGone) and self._failed is None:
+            self._failed = error
+
+    def run(self) -> Outcome:
+        outcome = self._outcome
+        asyncio.set_event_loop(self._loop)
+        firmware_modules.defects.clear()
+        try:
+            self._loop.run(self._city())
+            self._must_be_well()
+        except Violation as e:
+            outcome.violation = str(e)
+        finally:
+            asyncio.set_event_loop(None)
+        outcome.taps = sum(d.taps for d in self._drivers)
+        outcome.trips = sum(d.trips for d in self._drivers)
+        outcome.cuts = sum(d.taxi.cuts for d in self._drivers)
+        outcome.approved = self._watch.approved
+        outcome.events = self._loop.callbacks
+        outcome.simulated_s = self._loop.time()
+        outcome.story_sha256 = self.story.sha256
+        outcome.story = self.story.last()
+        return outcome
+
+    def _must_be_well(self) -> None:
+        if isinstance(self._failed, Violation):
+            raise self._failed
+        if self._failed is not None:
+            raise Violation(f"defect: {self._failed!r}") from self._failed
+        if firmware_modules.defects:
+            raise Violation(f"a unit started afresh after a defect: {firmware_modules.defects[0]!r}")
+
+    # --- the city ------------------------------------------------------------------------------
+
+    async def _city(self) -> None:
+        loop = self._loop
+        self._fleet = test_fleet(self._folder / "fleet")
+        self._wallet = Wallet(_CARDS, self._chance("cards"))
+        for owned in self._wallet.cards:
+            self._watch.card(owned)
+        profile = Profile.load()
+        book = Book(self._folder / "book.sqlite")
+        chance = self._chance("acquirer")
+        menu = _Menu(chance, self._faults.acquirer)
+        simulator = Simulator(
+            profile, book, issuer.load_master_key(TEST_KEYS), load_master_key(), menu
+        )
+        self._line = AcquirerLine(simulator, profile.length_bytes)
+        self._office = Office(
+            self._folder,
+            self._fleet,
+            self._line,
+            self._chance("office"),
+            self._faults,
+            self.story,
+            loop.time,
+        )
+        self._office.on_receipt = self._watch.receipted.__setitem__
+        taxis = []
+        for number in range(1, self._units + 1):
+            taxis.append(await self._new_taxi(f"TAXI-{number}"))
+        tasks = [loop.create_task(d.run()) for d in self._drivers]
+        programs = [loop.create_task(self._visits(t)) for t in taxis]
+        programs.append(loop.create_task(self._settlements()))
+        end = loop.time() + self._hours * 3_600
+        while loop.time() < end:
+            await asyncio.sleep(min(10.0, end - loop.time()))
+            self._must_be_well()
+        await self._heal(taxis, tasks, programs, menu)
+        self._watch.books_agree(taxis, self._office.ledger(), book, self._wallet)
+        await self._totals_agree(taxis)
+        for taxi in taxis:
+            await taxi.power_off()
+        self._office.close()
+        book.close()
+        self._no_card_numbers()
+
+    async def _new_taxi(self, name: str) -> Taxi:
+        chance = self._chance(name)
+        k = chance.choice(_K)
+        taxi = make_taxi(
+            name,
+            self._folder / name,
+            f"{self._seed}/{name}/unit",
+            utc_start=_START,
+            k=k,
+            journal=_JOURNAL,
+            trips=_TRIPS,
+        )
+        self._watch.unit(taxi)
+        taxi.outside.on_payment = lambda fields, seq: self._watch.payment(name, fields, seq)
+        await taxi.power_on()
+        await asyncio.sleep(1)
+        await fiber(self._install, taxi, k)
+        if not await taxi.until(lambda: taxi.face.get("position") == "FOR HIRE", 120):
+            raise Violation(f"{name} does not come up after it was installed: {taxi.face}")
+        self._drivers.append(
+            Driver(taxi, self._wallet, chance, self._faults, self.story)
+        )
+        return taxi
+
+    def _install(self, taxi: Taxi, k: int) -> None:
+        fleet = self._fleet
+        line = Line(taxi.outside.cable, self._chance("installer"), LineFaults())
+        nonce = self._chance("nonce").randbytes
+        with Link(line, fleet.unit_key, nonce=nonce) as link:
+            identity = Identity(taxi.name, fleet.unit_key(taxi.name), fleet.public_der)
+            provision(link, identity, settings(k))
+            capks = [row.hex() for row in catalogue.capk_tlvs()]
+            push(link, "tariff", compile_tariff(TARIFF))
+            push(link, "capk", json.dumps(capks).encode())
+
+    async def _visits(self, taxi: Taxi) -> None:
+        chance = self._chance(f"visits {taxi.name}")
+        while True:
+            await asyncio.sleep(chance.uniform(*_VISIT_S))
+            await fiber(self._office.visit, taxi)
+            if chance.random() < self._office.faults.two_gateways:
+                await fiber(self._office.visit, taxi)
+
+    async def _settlements(self) -> None:
+        chance = self._chance("settlements")
+        while True:
+            await asyncio.sleep(chance.uniform(*_SETTLE_S))
+            await fiber(self._office.settle)
+
+    # --- the end -------------------------------------------------------------------------------
+
+    async def _heal(self, taxis, drivers, programs, menu) -> None:  # type: ignore[no-untyped-def]
+        """Nothing goes wrong any more: everything that is open must come to its end."""
+        self.story.tell("world", "heals")
+        calm = self._faults.healed()
+        menu.rate = 0.0
+        self._office.faults = calm
+        for program in programs:
+            program.cancel()
+        await asyncio.gather(*programs, return_exceptions=True)
+        for driver in self._drivers:
+            driver.faults = calm
+            driver.stop = True
+            outside = driver.taxi.outside
+            outside.paper_ready = True
+            outside.clock_error_s = 0
+            for flash in (outside.journal_flash, outside.trips_flash):
+                flash.plan_cut(-1, "before")
+        _, late = await asyncio.wait(drivers, timeout=_HEAL_S)
+        if late:
+            raise Violation(f"{len(late)} drivers cannot end their trip")
+        for driver in drivers:
+            driver.result()
+        self._must_be_well()
+        for taxi in taxis:
+            for _ in range(5):
+                if await fiber(self._office.visit, taxi):
+                    break
+            else:
+                raise Violation(f"{taxi.name} cannot be pulled though nothing is wrong any more")
+        for _ in range(3):
+            done = await fiber(self._office.settle)
+        if not done:
+            raise Violation("the office cannot settle though nothing is wrong any more")
+        self._must_be_well()
+
+    async def _totals_agree(self, taxis: list[Taxi]) -> None:
+        ledger = self._office.ledger()
+        for taxi in taxis:
+            info = await fiber(self._info, taxi)
+            summary = ledger.summary(taxi.name)
+            totals = info["totals"]
+            for ours, theirs in (
+                ("card_payments", "card_payments"),
+                ("card_amount", "card_amount"),
+                ("fares", "fares"),
+                ("supplements", "supplements"),
+            ):
+                if totals[ours] != summary[theirs]:
+                    raise Violation(
+                        f"{taxi.name}: its total of {ours} is {totals[ours]}, the ledger's "
+                        f"{summary[theirs]}"
+                    )
+            if info["journal"]["drops"]:
+                raise Violation(f"{taxi.name}: {info['journal']['drops']} records dropped")
+        findings = [f for f in ledger.check() if f.kind not in ("torn",)]
+        if findings:
+            raise Violation(f"the ledger's own check: {findings[0]}")
+
+    def _info(self, taxi: Taxi) -> dict[str, Any]:
+        from flagfall.link import messages
+
+        line = Line(taxi.outside.cable, self._chance("info"), LineFaults())
+        with Link(line, self._fleet.unit_key, nonce=self._chance("nonce").randbytes) as link:
+            link.open()
+            return link.ask(messages.INFO)  # type: ignore[return-value]
+
+    def _no_card_numbers(self) -> None:
+        """No card number in any file or story."""
+        numbers = [n.encode() for n in self._wallet.numbers()]
+        for path in self._folder.rglob("*"):
+            if path.is_file() and "book" not in path.name:
+                data = path.read_bytes()
+                for number in numbers:
+                    if number in data:
+                        raise Violation(f"a card number stands in {path.name}")
+        text = "\n".join(self.story.lines).encode()
+        if any(number in text for number in numbers):
+            raise Violation("a card number stands in the story")
+
+
+class _Menu:
+    """What the acquirer does wrong, by lot, in the place of acquirer.faults.Faults."""
+
+    def __init__(self, chance: random.Random, rate: float) -> None:
+        self.rate = rate
+        self._chance = chance
+
+    def next(self, _mti: str) -> str | None:
+        return self._chance.choice(ACQUIRER_FAULTS) if self._chance.random() < self.rate else None

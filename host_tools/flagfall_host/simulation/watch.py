@@ -1,0 +1,191 @@
+"""What must hold, looked at all the while and counted at the end."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from flagfall.journal import schema
+from flagfall.journal.record import length_at, parse, seq_at
+
+from flagfall_host.acquirer.book import Book
+from flagfall_host.bench.cards.memory import CardMemory
+from flagfall_host.ledger.ledger import Ledger
+from flagfall_host.ledger.tables import PAYMENTS
+from flagfall_host.simulation.flash import BLOCK
+from flagfall_host.simulation.story import Story
+from flagfall_host.simulation.taxi import Taxi
+from flagfall_host.simulation.wallet import Owned, Wallet
+
+_PAID = (schema.APPROVED, schema.TORN_DEBITED)
+_TORN = (schema.TORN, schema.TORN_GIVEN_UP)
+
+
+class Violation(AssertionError):
+    """Something that must never happen has happened."""
+
+
+@dataclass(frozen=True)
+class Debit:
+    """What a purse has given away."""
+
+    number: str  # last four digits
+    atc: int
+    amount: int
+
+
+@dataclass
+class Watched:
+    """What is known of one unit by looking."""
+
+    attempts: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # payments to be appended
+    durable: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # appended: in flash
+    unannounced: int = 0  # approved and durable, not yet shown
+    fare: int = 0
+    trip: int = -1
+
+
+class Watch:
+    """Looks at units, cards and books. Every method raises Violation."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self.units: dict[str, Watched] = {}
+        self.debits: list[Debit] = []
+        self.approved = 0
+        self.receipted: dict[str, int] = {}  # unit: seq up to which the office has everything
+
+    # --- all the while ------------------------------------------------------------------------
+
+    def unit(self, taxi: Taxi) -> None:
+        """Watch a taxi's face, tones and flash."""
+        name = taxi.name
+        watched = self.units[name] = Watched()
+
+        def on_tone(tone: str) -> None:
+            if tone == "approved":
+                if not watched.unannounced:
+                    raise Violation(f"{name}: a payment is shown that is not in flash")
+                watched.unannounced -= 1
+                self.approved += 1
+
+        def on_face(face: dict[str, Any]) -> None:
+            if face.get("trip") != watched.trip or face.get("position") == "FOR HIRE":
+                watched.trip, watched.fare = face.get("trip", -1), 0
+            if face.get("fare", 0) < watched.fare:
+                raise Violation(f"{name}: the fare falls from {watched.fare} to {face['fare']}")
+            watched.fare = face.get("fare", 0)
+
+        taxi.on_tone = on_tone
+        taxi.on_face = on_face
+        self._watch_erases(taxi)
+
+    def _watch_erases(self, taxi: Taxi) -> None:
+        flash = taxi.outside.journal_flash
+        erase = flash._erase
+
+        def watched_erase(block: int) -> None:
+            if not flash.dead and not taxi.outside.bad_sectors:
+                newest = _newest_seq(bytes(flash.data[block * BLOCK : (block + 1) * BLOCK]))
+                if newest > self.receipted.get(taxi.name, 0):
+                    raise Violation(f"{taxi.name}: record {newest} is erased without a receipt")
+            erase(block)
+
+        flash._erase = watched_erase
+
+    def payment(self, name: str, fields: dict[str, Any], seq: int | None) -> None:
+        """A unit appends a payment; `seq` once it is in flash."""
+        watched = self.units[name]
+        key = _payment_key(fields)
+        if seq is None:
+            watched.attempts[key] += 1
+            return
+        watched.durable[key] += 1
+        if fields["outcome"] in _PAID:
+            watched.unannounced = 1
+
+    def card(self, owned: Owned) -> None:
+        """Watch a card's purse."""
+        for memory in owned.card.memories.values():  # type: ignore[attr-defined]
+            self._watch_purse(owned, memory)
+
+    def _watch_purse(self, owned: Owned, memory: CardMemory) -> None:
+        commit = memory.commit
+
+        def watched_commit(debit: int, log_entry: bytes, at: int, record: bytes) -> None:
+            commit(debit, log_entry, at, record)
+            if debit:
+                self.debits.append(Debit(owned.number, memory.atc, debit))
+
+        memory.commit = watched_commit  # type: ignore[method-assign]
+
+    # --- at the end ----------------------------------------------------------------------------
+
+    def books_agree(self, taxis: list[Taxi], ledger: Ledger, book: Book, wallet: Wallet) -> None:
+        """Units, ledger, acquirer's book and the cards' purses, to the fen and to the tap."""
+        with ledger.reading() as db:
+            rows = [dict(r) for r in db.execute(sa.select(PAYMENTS)).mappings()]
+        self._records_agree(taxis, rows)
+        self._book_agrees(rows, book)
+        self._purses_agree(rows, wallet)
+
+    def _records_agree(self, taxis: list[Taxi], rows: list[dict[str, Any]]) -> None:
+        for taxi in taxis:
+            watched = self.units[taxi.name]
+            booked = Counter(_payment_key(r) for r in rows if r["unit_id"] == taxi.name)
+            lost = watched.durable - booked
+            if lost:
+                raise Violation(f"{taxi.name}: in flash, yet not in the ledger: {dict(lost)}")
+            invented = booked - watched.attempts
+            if invented:
+                raise Violation(f"{taxi.name}: nobody made these: {dict(invented)}")
+
+    def _book_agrees(self, rows: list[dict[str, Any]], book: Book) -> None:
+        approved = Counter(
+            (r["last_digits"], r["atc"], r["amount"]) for r in rows if r["outcome"] in _PAID
+        )
+        settled = Counter((digits, atc, amount) for *_, amount, digits, atc in book.sales())
+        if approved - settled:
+            raise Violation(f"approved, not in the acquirer's book: {dict(approved - settled)}")
+        if settled - approved:
+            raise Violation(f"in the acquirer's book, never approved: {dict(settled - approved)}")
+
+    def _purses_agree(self, rows: list[dict[str, Any]], wallet: Wallet) -> None:
+        purses = {owned.number for owned in wallet.cards if owned.has_purse}
+        paid = Counter(
+            (r["last_digits"], r["atc"], r["amount"])
+            for r in rows
+            if r["outcome"] in _PAID and r["last_digits"] in purses
+        )
+        torn = {(r["atc"], r["amount"]) for r in rows if r["outcome"] in _TORN}
+        debits = Counter((d.number, d.atc, d.amount) for d in self.debits)
+        if paid - debits:
+            raise Violation(f"charged, but the card gave nothing: {dict(paid - debits)}")
+        for number, atc, amount in debits - paid:
+            if (atc, amount) not in torn:
+                raise Violation(
+                    f"card {number} gave {amount} at its transaction {atc}, and no unit knows of it"
+                )
+
+
+def _payment_key(fields: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(
+        fields[name] for name in ("trip", "outcome", "amount", "atc", "last_digits", "torn_seq")
+    )
+
+
+def _newest_seq(sector: bytes) -> int:
+    """The highest seq of a good record in a sector; 0 if there is none."""
+    newest = 0
+    at = 32
+    while at < BLOCK - 36:
+        n = length_at(sector, at, BLOCK - at)
+        if n:
+            newest = max(newest, seq_at(sector, at))
+            at += (n + 31) // 32 * 32
+        else:
+            at += 32
+    return newest
+
+
+__all__ = ["Debit", "Violation", "Watch", "parse"]
