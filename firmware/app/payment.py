@@ -238,7 +238,7 @@ class Payment:
         entry.seq = self._book_torn(
             entry, schema.TORN, "power", digits.decode(), intent[INTENT_FIXED + n :]
         )
-        self._torn.append(entry)
+        self._add_torn(entry)
         self._remember()
         self._screen.say("A tap was cut off by the power. Hold the same card again: CARD")
 
@@ -269,9 +269,7 @@ class Payment:
             return True
         if kind == schema.TORN and tx.torn is not None:
             tag = self._tag(tx)
-            self._torn.append(Torn(seq, self._duty.trip, self._duty.shift, tag, tx.torn))
-            while len(self._torn) > 1 and not self._torn_fit():
-                self._close_torn(self._torn[0], schema.TORN_GIVEN_UP)
+            self._add_torn(Torn(seq, self._duty.trip, self._duty.shift, tag, tx.torn))
         if self._duty.intent or kind == schema.TORN:
             self._remember()
         self._screen.say(result.message)
@@ -333,6 +331,12 @@ class Payment:
             reason=reason,
             sealed=sealed,
         )
+
+    def _add_torn(self, entry):
+        """Keep one more; what no longer fits is given up, the oldest first."""
+        self._torn.append(entry)
+        while len(self._torn) > 1 and not self._torn_fit():
+            self._close_torn(self._torn[0], schema.TORN_GIVEN_UP)
 
     def _torn_fit(self):
         size = sum(len(t.context.pack()) for t in self._torn)
