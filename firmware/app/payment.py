@@ -292,7 +292,7 @@ class Payment:
             profile=result.profile,
             amount=result.amount,
             currency=result.currency,
-            last_digits=result.last_four or "0000",
+            last_digits=result.last_four or self._digits_of(resolved),
             atc=result.atc,
             balance_after=schema.UNKNOWN_BALANCE if balance is None else balance,
             torn_seq=resolved.seq if resolved else 0,
@@ -300,6 +300,15 @@ class Payment:
             reason=result.record_reason(),
             sealed=self._sealed(result),
         )
+
+    def _digits_of(self, resolved):
+        """Last digits as the record of the tear has them: the card may not give them again."""
+        if resolved is not None:
+            for record in self._booking.journal.read(resolved.seq):
+                if getattr(record, "seq", 0) == resolved.seq:
+                    return schema.unpack(schema.PAYMENT, record.body)["last_digits"]
+                break  # a receipt has freed it, or it is damaged
+        return "0000"
 
     def _sealed(self, result):
         """The outcome's card data, which nobody on this unit can read from here on."""
