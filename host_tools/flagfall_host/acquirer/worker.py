@@ -63,6 +63,7 @@ class Worker:
         profile: Profile | None = None,
         keys: TerminalKeys | None = None,
         connections: int = CONNECTIONS,
+        commits: Commits | None = None,
     ) -> None:
         self._ledger = ledger
         self._served = {one.terminal.terminal_id: one for one in served}
@@ -70,7 +71,7 @@ class Worker:
         self._keys = keys or public_test_keys()
         self._opener = Opener(ledger, private_key)
         self._lines = Lines(self._profile, host, port, connections)
-        self._commits = Commits(ledger)
+        self._commits = commits or Commits(ledger)
         self._talks: dict[str, Talk] = {}
         self.counters = self._lines.counters
 

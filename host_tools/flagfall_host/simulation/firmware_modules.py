@@ -58,7 +58,7 @@ def _modules() -> dict[str, types.ModuleType]:
     # The heap of a simulated unit is not measured: bench_heap does that on MicroPython.
     memory.__dict__.update(collect=lambda: 0, mem_alloc=lambda: 0, mem_free=lambda: _HEAP)
     clock = types.ModuleType("time")
-    clock.__dict__.update(vars(time), ticks_ms=_ticks_ms)
+    clock.__dict__.update(vars(time), ticks_ms=_ticks_ms, ticks_diff=_ticks_diff)
     system = types.ModuleType("sys")
     system.__dict__.update(vars(sys), print_exception=_print_exception)
     return {
@@ -72,6 +72,10 @@ def _modules() -> dict[str, types.ModuleType]:
 
 def _ticks_ms() -> int:
     return round(asyncio.get_running_loop().time() * 1_000) & 0x3FFFFFFF
+
+
+def _ticks_diff(a: int, b: int) -> int:
+    return (a - b + 0x20000000 & 0x3FFFFFFF) - 0x20000000
 
 
 defects: list[BaseException] = []

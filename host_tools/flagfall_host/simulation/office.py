@@ -1,16 +1,18 @@
 """The fleet's office: programs that pull units and settle, each of which may die at any commit."""
 
+import asyncio
 import contextlib
 import random
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
-from flagfall_host.acquirer import exchange
-from flagfall_host.acquirer.client import Acquirer
+from flagfall_host.acquirer.commits import Commits
 from flagfall_host.acquirer.message import Terminal
+from flagfall_host.acquirer.served import Served
+from flagfall_host.acquirer.worker import Worker
 from flagfall_host.bench.install import MERCHANT_ID, TERMINAL_ID
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.depot.link import Link
@@ -20,7 +22,7 @@ from flagfall_host.errors import FlagfallError
 from flagfall_host.ledger.booking import BookingResult
 from flagfall_host.ledger.errors import StorageFailed
 from flagfall_host.ledger.ledger import Ledger, Receipt
-from flagfall_host.simulation.acquirer_line import AcquirerLine
+from flagfall_host.simulation.acquirer_line import AcquirerHost
 from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
@@ -29,6 +31,13 @@ from flagfall_host.simulation.wires import Line, LineFaults
 
 class Killed(BaseException):
     """A program of the office's was killed."""
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class MortalLedger(Ledger):
@@ -62,7 +71,7 @@ class Office:
         self,
         folder: Path,
         fleet: Fleet,
-        line: AcquirerLine,
+        host: AcquirerHost,
         chance: random.Random,
         faults: Faults,
         story: Story,
@@ -73,12 +82,11 @@ class Office:
         self.on_receipt: Callable[[str, int], None] = lambda unit, seq: None
         self.path = folder / "ledger.sqlite"
         self._fleet = fleet
-        self._line = line
+        self._host = host
         self._chance = chance
         self._story = story
         self._now = now
         self._ledger: MortalLedger | None = None
-        self._clock = types.SimpleNamespace(monotonic=now)
 
     # --- what may happen to a program --------------------------------------------------------
 
@@ -124,7 +132,12 @@ class Office:
         """A program: its death takes its connections with it, its errors are told."""
         try:
             yield
-        except Killed as e:
+        except (Killed, BaseExceptionGroup) as e:
+            if not isinstance(e, Killed):
+                dead, other = e.split(Killed)
+                if dead is None or other is not None:
+                    raise
+                e = _first(dead)
             self.kills += 1
             self._story.tell(who, f"killed {e}")
             self.close()
@@ -157,29 +170,43 @@ class Office:
             line.close()
         return done
 
-    def settle(self) -> bool:
-        """Sign in, upload, settle. True if nothing is left open."""
+    async def settle(self) -> bool:
+        """Upload and settle. True if nothing is left open."""
         done = False
-        self._line.down = self._hits(self.faults.acquirer_down)
-        exchange.time = self._clock  # type: ignore[assignment]
-        exchange.socket.create_connection = self._line.connect  # type: ignore[assignment]
+        self._host.down = self._hits(self.faults.acquirer_down)
         with self._mortal("settlement"):
             ledger = self.ledger()
-            with Acquirer(
+            served = Served(Terminal(TERMINAL_ID, MERCHANT_ID))
+            worker = Worker(
                 ledger,
                 self._fleet.private_key,
-                Terminal(TERMINAL_ID, MERCHANT_ID),
+                [served],
                 "acquirer",
                 1,
-            ) as acquirer:
-                acquirer.sign_in()
-                result = acquirer.upload()
-                settled = acquirer.settle()
-                self._story.tell(
-                    "settlement",
-                    f"{result.accepted} accepted, batch {settled.batch} of {settled.count}",
-                )
-                for refused in result.refused:
-                    self._story.tell("settlement", f"refused {refused}")
-                done = not result.refused and not result.unreadable
+                commits=CommitsAtOnce(ledger),
+            )
+            total = await worker.until_done(settle=True)
+            await worker.close()
+            uploaded = total.uploaded
+            self._story.tell(
+                "settlement",
+                f"{uploaded.accepted} accepted, {len(total.settled)} batches settled",
+            )
+            for refused in uploaded.refused:
+                self._story.tell("settlement", f"refused {refused}")
+            for error in total.failed.values():
+                self._story.tell("settlement", type(error).__name__)
+            done = not (uploaded.refused or uploaded.unreadable or total.failed or total.unserved)
         return done
+
+
+class CommitsAtOnce(Commits):
+    """The worker's commits without their thread."""
+
+    def _put(self, job: Any) -> "asyncio.Future[Any]":
+        if job.moves:
+            self._commit([job])
+        else:
+            job.outcome = (job.work(), None)
+        job.settle()
+        return job.future  # type: ignore[no-any-return]

@@ -24,7 +24,7 @@ from flagfall_host.depot.link import Link
 from flagfall_host.depot.provision import Identity, provision
 from flagfall_host.depot.push import push
 from flagfall_host.simulation import firmware_modules
-from flagfall_host.simulation.acquirer_line import AcquirerLine
+from flagfall_host.simulation.acquirer_line import AcquirerHost
 from flagfall_host.simulation.driver import Driver
 from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.fibers import fiber
@@ -164,11 +164,12 @@ class _City:
         simulator = Simulator(
             profile, book, issuer.load_master_key(TEST_KEYS), load_master_key(), menu
         )
-        self._line = AcquirerLine(simulator, profile.length_bytes)
+        host = AcquirerHost(simulator, profile.length_bytes)
+        loop.hosts["acquirer"] = host.connect
         self._office = Office(
             self._folder,
             self._fleet,
-            self._line,
+            host,
             self._chance("office"),
             self._faults,
             self.story,
@@ -241,7 +242,7 @@ class _City:
         chance = self._chance("settlements")
         while True:
             await asyncio.sleep(chance.uniform(*_SETTLE_S))
-            await fiber(self._office.settle)
+            await self._office.settle()
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -275,7 +276,7 @@ class _City:
             else:
                 raise Violation(f"{taxi.name} cannot be pulled though nothing is wrong any more")
         for _ in range(3):
-            done = await fiber(self._office.settle)
+            done = await self._office.settle()
         if not done:
             raise Violation("the office cannot settle though nothing is wrong any more")
         self._must_be_well()

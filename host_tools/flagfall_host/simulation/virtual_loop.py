@@ -6,7 +6,7 @@ When nothing is left to do now, the clock moves on to the next timer.
 
 import asyncio
 import heapq
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 _LIVELOCK = 2_000_000  # callbacks without the clock moving: something spins
@@ -24,6 +24,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._since = 0
         self.callbacks = 0
+        self.hosts: dict[str, Callable[[asyncio.Protocol], Any]] = {}  # who answers by what name
 
     def time(self) -> float:
         """Seconds since the simulation began."""
@@ -67,6 +68,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle._scheduled = False
             if not handle._cancelled:
                 ready.append(handle)
+
+    # What would need the world outside.
+
+    def run_in_executor(self, _executor: Any, function: Callable[..., Any], *args: Any) -> Any:
+        """Work for a thread is done at once."""
+        future = self.create_future()
+        try:
+            future.set_result(function(*args))
+        except Exception as e:
+            future.set_exception(e)
+        return future
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, *args: Any, **_: Any) -> Any:  # type: ignore[override]
+        """To a host of the simulation. Raises ConnectionRefusedError."""
+        return self.hosts[host](protocol_factory())
 
     # What BaseEventLoop leaves to a selector.
 

@@ -85,7 +85,7 @@ class Watch:
         erase = flash._erase
 
         def watched_erase(block: int) -> None:
-            if not flash.dead and not taxi.outside.bad_sectors:
+            if not flash.power.off and not taxi.outside.bad_sectors:
                 newest = _newest_seq(bytes(flash.data[block * BLOCK : (block + 1) * BLOCK]))
                 if newest > self.receipted.get(taxi.name, 0):
                     raise Violation(f"{taxi.name}: record {newest} is erased without a receipt")
