@@ -186,6 +186,10 @@ class Talk:
         by the next call.
         """
         await self._learn_keys()
+        # A batch whose totals are asked for may be closed at the acquirer already: that comes to
+        # its end first, so that no payment joins it after its totals were told.
+        for batch in await self._commits.run(self._state.begun_batches):
+            await self._settle(batch)
         currency = int(self.profile.currency)
         await self._commits.run(lambda: self._state.queue(currency, units, not_units))
         todo = await self._commits.run(self._state.open_uploads)

@@ -254,13 +254,19 @@ class TerminalState:
                 .where(MONEY.c.terminal_id == self._id, MONEY.c.state == money.ACCEPTED)
                 .distinct()
             )
-            begun = db.execute(
-                sa.select(SETTLEMENTS.c.batch).where(
-                    SETTLEMENTS.c.terminal_id == self._id,
-                    SETTLEMENTS.c.state.in_((BEGUN, UNBALANCED)),
-                )
-            )
-            return sorted({b for (b,) in held} | {b for (b,) in begun})
+            return sorted({b for (b,) in held} | set(self._begun(db)))
+
+    def begun_batches(self) -> list[int]:
+        """Batches whose settlement was asked for and is not finished: nothing joins them."""
+        with self._ledger.reading() as db:
+            return sorted(self._begun(db))
+
+    def _begun(self, db: sa.Connection) -> list[int]:
+        query = sa.select(SETTLEMENTS.c.batch).where(
+            SETTLEMENTS.c.terminal_id == self._id,
+            SETTLEMENTS.c.state.in_((BEGUN, UNBALANCED)),
+        )
+        return list(db.execute(query).scalars())
 
     def newest_settled(self) -> Settled | None:
         """The batch that was settled last."""

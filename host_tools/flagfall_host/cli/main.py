@@ -40,6 +40,7 @@ _COMMANDS = {
     "fare": ("fare", "fare"),
     "verify": ("verify", "verify"),
     "flash": ("flash", "flash"),
+    "simulate": ("simulate", "simulate"),
 }
 # Under which heading --help lists a command.
 _PANELS = {

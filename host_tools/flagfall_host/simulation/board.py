@@ -1,4 +1,4 @@
-"""A unit's board in the simulation: what firmware/unit.py asks of any board (boards/*/board.py)."""
+"""A unit's board in the simulation: what firmware/unit.py asks of any board."""
 
 import asyncio
 import random
@@ -8,6 +8,7 @@ from typing import Any
 
 from flagfall_host.bench.reader.field import Field
 from flagfall_host.bench.reader.pn532 import PN532Chip
+from flagfall_host.simulation.fibers import settle
 from flagfall_host.simulation.flash import NorFlash
 from flagfall_host.simulation.power import PowerGone
 from flagfall_host.simulation.road import Road
@@ -185,8 +186,7 @@ class ReaderPort:
 
     def _arrive(self, data: bytes) -> None:
         self._came += data
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        settle(self._waiter)
 
     def discard(self) -> None:
         self._came.clear()
@@ -196,7 +196,7 @@ async def _one_of(
     loop: asyncio.AbstractEventLoop, waiter: "asyncio.Future[None]", seconds: float
 ) -> None:
     """Wait for `waiter`, but not longer than `seconds`."""
-    timer = loop.call_later(seconds, lambda: waiter.done() or waiter.set_result(None))
+    timer = loop.call_later(seconds, settle, waiter)
     try:
         await waiter
     finally:

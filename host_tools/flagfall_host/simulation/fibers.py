@@ -42,6 +42,12 @@ def wait(awaitable: Awaitable[T]) -> T:
     return current.parent.switch(awaitable)  # type: ignore[union-attr, no-any-return]
 
 
+def settle(waiter: "asyncio.Future[None] | None") -> None:
+    """What `waiter` waits for has come."""
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
 def pause(seconds: float) -> None:
     """Let simulated time pass."""
     wait(asyncio.sleep(seconds))

@@ -111,7 +111,7 @@ def load() -> types.ModuleType:
         del sys.modules[name]  # imported before, with CPython's clock
     with _in_place():
         import drivers.pn532
-        import drivers.pn532_hsu
+        import drivers.pn532_hsu  # noqa: F401
         import unit
     _watch_payments(unit)
     return unit

@@ -25,7 +25,7 @@ BLOCK: int = _module.BLOCK
 MODES: tuple[str, ...] = (_module.BEFORE, _module.TORN, _module.GARBAGE, _module.HALF_ERASE)
 
 
-class NorFlash(_module.NorFlash):  # type: ignore[misc]
+class NorFlash(_module.NorFlash):  # type: ignore[misc, name-defined]
     """`on_cut` is called when a planned cut comes; it does not return."""
 
     def __init__(self, size: int, seed: int) -> None:

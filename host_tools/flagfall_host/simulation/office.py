@@ -132,17 +132,20 @@ class Office:
         """A program: its death takes its connections with it, its errors are told."""
         try:
             yield
-        except (Killed, BaseExceptionGroup) as e:
-            if not isinstance(e, Killed):
-                dead, other = e.split(Killed)
-                if dead is None or other is not None:
-                    raise
-                e = _first(dead)
-            self.kills += 1
-            self._story.tell(who, f"killed {e}")
-            self.close()
+        except Killed as e:
+            self._die(who, e)
+        except BaseExceptionGroup as group:
+            dead, other = group.split(Killed)
+            if dead is None or other is not None:
+                raise
+            self._die(who, _first(dead))
         except FlagfallError as e:
             self._story.tell(who, f"{type(e).__name__}")
+
+    def _die(self, who: str, why: BaseException) -> None:
+        self.kills += 1
+        self._story.tell(who, f"killed {why}")
+        self.close()
 
     # --- programs ------------------------------------------------------------------------------
 
@@ -172,7 +175,6 @@ class Office:
 
     async def settle(self) -> bool:
         """Upload and settle. True if nothing is left open."""
-        done = False
         self._host.down = self._hits(self.faults.acquirer_down)
         with self._mortal("settlement"):
             ledger = self.ledger()
@@ -196,8 +198,8 @@ class Office:
                 self._story.tell("settlement", f"refused {refused}")
             for error in total.failed.values():
                 self._story.tell("settlement", type(error).__name__)
-            done = not (uploaded.refused or uploaded.unreadable or total.failed or total.unserved)
-        return done
+            return not (uploaded.refused or uploaded.unreadable or total.failed or total.unserved)
+        return False
 
 
 class CommitsAtOnce(Commits):

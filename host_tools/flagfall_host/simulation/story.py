@@ -19,7 +19,9 @@ class Story:
         """One line. `who` did `what`; no card number and no key may stand in it."""
         ms = self.clock()
         seconds, ms = divmod(ms, 1_000)
-        line = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{ms:03} {who}: {what}"
+        line = (
+            f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{ms:03} {who}: {what}"
+        )
         self._hash.update(line.encode() + b"\n")
         self.count += 1
         if self._tell:

@@ -53,7 +53,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         scheduled = self._scheduled  # type: ignore[attr-defined]
         ready = self._ready  # type: ignore[attr-defined]
         while scheduled and scheduled[0]._cancelled:
-            self._timer_cancelled_count = max(0, self._timer_cancelled_count - 1)
             heapq.heappop(scheduled)._scheduled = False
         if not scheduled:
             if self._stopping:  # type: ignore[attr-defined]
@@ -71,7 +70,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     # What would need the world outside.
 
-    def run_in_executor(self, _executor: Any, function: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, _executor: Any, function: Callable[..., Any], *args: Any
+    ) -> Any:
         """Work for a thread is done at once."""
         future = self.create_future()
         try:
@@ -80,7 +81,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             future.set_exception(e)
         return future
 
-    async def create_connection(self, protocol_factory: Any, host: Any = None, *args: Any, **_: Any) -> Any:  # type: ignore[override]
+    async def create_connection(
+        self, protocol_factory: Any, host: Any = None, *args: Any, **_: Any
+    ) -> Any:  # type: ignore[override]
         """To a host of the simulation. Raises ConnectionRefusedError."""
         return self.hosts[host](protocol_factory())
 

@@ -130,6 +130,12 @@ class Watch:
         self._book_agrees(rows, book)
         self._purses_agree(rows, wallet)
 
+    def resolved_late(self, ledger: Ledger) -> bool:
+        """Whether a torn payment was found to be debited at all."""
+        with ledger.reading() as db:
+            query = sa.select(PAYMENTS.c.seq).where(PAYMENTS.c.outcome == schema.TORN_DEBITED)
+            return db.execute(query).first() is not None
+
     def _records_agree(self, taxis: list[Taxi], rows: list[dict[str, Any]]) -> None:
         for taxi in taxis:
             watched = self.units[taxi.name]
@@ -174,7 +180,7 @@ class Watch:
         for number, atc, amount in debits - paid:
             if (atc, amount) not in torn:
                 raise Violation(
-                    f"card {number} gave {amount} at its transaction {atc}, and no unit knows of it"
+                    f"card {number} gave {amount} at its transaction {atc}: no unit knows"
                 )
 
 

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 
 from flagfall_host.depot.link_errors import PortLost
-from flagfall_host.simulation.fibers import wait
+from flagfall_host.simulation.fibers import settle, wait
 
 _BAUD = 921_600
 _BITS = 10
@@ -37,7 +37,7 @@ class UnitEnd:
             self._waiter = waiter = loop.create_future()
             # Nothing comes from a socket in which there is no plug: look at it seldom.
             seconds = _UNPLUGGED_S if self.line is None else timeout_ms / 1_000
-            timer = loop.call_later(seconds, lambda: waiter.done() or waiter.set_result(None))
+            timer = loop.call_later(seconds, settle, waiter)
             try:
                 await waiter
             finally:
@@ -58,8 +58,7 @@ class UnitEnd:
         self.wake()
 
     def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        settle(self._waiter)
 
 
 @dataclass
@@ -105,9 +104,7 @@ class Line:
         self._check()
         if not self._came:
             self._waiter = waiter = self._loop.create_future()
-            timer = self._loop.call_later(
-                timeout_s, lambda: waiter.done() or waiter.set_result(None)
-            )
+            timer = self._loop.call_later(timeout_s, settle, waiter)
             wait(waiter)
             timer.cancel()
         self._check()
@@ -131,8 +128,7 @@ class Line:
 
     def _arrive(self, data: bytes) -> None:
         self._came += data
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        settle(self._waiter)
 
     def _send(self, way: _Way, data: bytes, arrive) -> None:  # type: ignore[no-untyped-def]
         if self.pulled:

@@ -109,6 +109,24 @@ def test_each_question_of_a_settlement_keeps_its_number(ledger):
     assert state.end_stan(1) == state.end_stan(1) == first.stan + 1
 
 
+def test_nothing_joins_a_batch_whose_totals_were_told(ledger, tmp_path):
+    unit, amount = booked(ledger, 2)
+    with Host(tmp_path / "host", {"lose-answer@0500": 3}, answer_s=SHORT_S) as host:
+        with acquirer(ledger, host) as a:
+            a.sign_in()
+            a.upload()
+            with pytest.raises(NoAnswer):
+                a.settle()  # the host has closed the batch; nobody here knows
+        unit.tap(700)
+        ledger.book(unit.unit_id, unit.raws, unit.key)
+        with acquirer(ledger, host) as a:
+            a.upload()
+            a.settle()
+        agree(ledger, host, 3, amount + 700)
+        assert [s[1] for s in host.sales()] == [1, 1, 2]
+        assert ledger.check() == []
+
+
 @pytest.mark.parametrize("fault", UPLOAD_FAULTS)
 def test_each_fault_of_the_menu_on_upload(ledger, tmp_path, fault):
     _, amount = booked(ledger)
