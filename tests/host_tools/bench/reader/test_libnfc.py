@@ -68,3 +68,4 @@ def test_nfc_list_finds_a_type_b_card():
         assert "Application Data: 00 11 22 33" in lines
         assert "Protocol Info: 00 81 71" in lines
         assert "* Maximum frame sizes: 256 bytes" in lines
+        assert "* Frame Waiting Time: 38.66 ms" in lines

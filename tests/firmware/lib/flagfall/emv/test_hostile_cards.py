@@ -55,6 +55,8 @@ def play(answer, terminal, torn=None):
         answers += 1
         assert answers <= kernel.MAX_APDUS
     assert tx.outcome.code in CODES and tx.outcome.message
+    # A record that counts as money is of an approved tap, and of no other.
+    assert (tx.outcome.record_outcome() in (1, 4)) == (tx.outcome.code == oc.APPROVED)
     return tx, answers
 
 
