@@ -86,6 +86,7 @@ class FM175xx(MFRC522):
         # before the other's modulation. B goes first: then a type A card, most cards by far, needs
         # no HLTA and no second WUPA.
         self._card = None
+        self._unfit = b""
         self._speak_b()
         answer, _ = await self._air(reqb(), 0, True, ATQB_US)
         self._speak_a()

@@ -197,6 +197,19 @@ def test_a_card_of_another_protocol_gets_hltb_at_its_release():
     assert b.heard[-1][1:] == ("B", "00")
 
 
+def test_a_card_that_went_without_release_is_forgotten():
+    card = Echo("B")
+    card.protocol_info = bytes.fromhex("008070")
+    b = Bench(card)
+    b.activate()
+    b.field.remove()
+    b.field.place(Echo("A"))
+    b.activate()
+    b.heard.clear()
+    b.run(b.reader.release())
+    assert [frame for _, _, frame in b.heard] == ["c2", "c2"], "S(DESELECT) and its answer only"
+
+
 def test_an_atqb_without_sense_is_no_card_and_the_poll_goes_on():
     b = Bench(Echo("B"))
 
