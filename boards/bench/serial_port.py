@@ -5,6 +5,8 @@ import asyncio
 import termios
 import time
 
+from drivers.timed_read import read_within
+
 _PIECE = 128  # bytes written at once: a pty takes that much whenever it says it is writable
 _DISCARD_READS = 256
 _CHUNK = 512
@@ -49,11 +51,11 @@ class SerialPort:
             data = self._file.read(n)
             if data or timeout_ms <= 0:
                 return data or b""
-            data = await asyncio.wait_for_ms(self._stream.read(n), timeout_ms)
+            data = await read_within(self._stream, n, timeout_ms)
+            if data is None:
+                return b""
             if data:
                 return data
-        except asyncio.TimeoutError:
-            return b""
         except OSError:
             pass
         # The other end is closed: poll says readable at once, for ever.

@@ -10,6 +10,7 @@ import sys
 import time
 
 import micropython
+from drivers.timed_read import read_within
 from machine import UART
 from micropython import const
 
@@ -45,10 +46,7 @@ class UartPort:
         data = self._uart.read(n)
         if data or timeout_ms <= 0:
             return data or b""
-        try:
-            return await asyncio.wait_for_ms(self._stream.read(n), timeout_ms)
-        except asyncio.TimeoutError:
-            return b""
+        return await read_within(self._stream, n, timeout_ms) or b""
 
     async def write(self, data):
         """Send all of `data`, at the pace of the line."""

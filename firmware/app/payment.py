@@ -19,6 +19,7 @@ from flagfall.journal.ring import JournalFull
 from micropython import const
 
 _LOOK_MS = const(300)  # one look for a card; a key is heard between two
+_FRESH_MS = const(1000)  # a transaction made ready bears the time; its card may come later
 _TAP_WAIT_MS = const(60000)  # how long the driver's request to tap stands
 _LEAVE_POLL_MS = const(50)
 _LEAVE_POLLS = const(40)  # how long a paid card may stay before the field is cut anyway
@@ -132,11 +133,18 @@ class Payment:
         began = self._board.ticks_ms()
         self.waiting = True
         self._screen.say("Tap card: %d.%02d" % divmod(amount, 100))
+        tx = None
+        ready = 0
         while not self._cancelled:
             insist = any(t.insist and t.trip == self._duty.trip for t in self._torn)
             limit = _TORN_T2_MS if insist else self.wait_ms
             if self._board.ticks_ms() - began > limit:
                 break
+            # All that needs no card is done before there is one.
+            if tx is None or self._board.ticks_ms() - ready > _FRESH_MS:
+                ready = self._board.ticks_ms()
+                tx = self._transaction(amount, utc_offset_s, insist)
+                apdu = tx.start()
             try:
                 target = await self._reader.activate(_LOOK_MS)
             except SeveralCards:
@@ -148,7 +156,7 @@ class Payment:
                 self._screen.say("This card cannot pay. Take another card or cash.")
                 await self._let_go()
                 continue
-            tx = await self._transact(amount, utc_offset_s, insist)
+            await self._transact(tx, apdu)
             done = self._conclude(tx)
             if done is not None:
                 self.waiting = False
@@ -158,6 +166,7 @@ class Payment:
             await self._reader.field(False)
             await asyncio.sleep_ms(max(tx.outcome.wait_ms, _FIELD_OFF_MS))
             await self._reader.field(True)
+            tx = None
             began = self._board.ticks_ms()
         # What is torn stays known: its card is recognised whenever it comes back, and not charged
         # again. But from here on another card, or cash, may pay.
@@ -167,11 +176,11 @@ class Payment:
         self._screen.say("No card taken")
         return False
 
-    async def _transact(self, amount, utc_offset_s, insist):
-        """Run the kernel against the card in the field; return the transaction, ended."""
+    def _transaction(self, amount, utc_offset_s, insist):
+        """The kernel's transaction for the card that comes next."""
         now = self._board.utc_s()
         local = civil(now + utc_offset_s)
-        tx = Transaction(
+        return Transaction(
             self._terminal,
             amount,
             self._board.random(4),
@@ -184,17 +193,16 @@ class Payment:
             insist=insist,
             now_s=now,
         )
-        apdu = tx.start()
+
+    async def _transact(self, tx, apdu):
+        """Run `tx` from its first command `apdu` on against the card in the field, to its end."""
         while apdu is not None:
             debit = tx.before_debit()
             if debit is not None:
                 self._intend(tx, debit[0], debit[1])
-            # Certificates are worked on while the card is: the passenger never waits for RSA.
-            answer = asyncio.create_task(self._reader.transceive(apdu))
-            while tx.work():
-                await asyncio.sleep_ms(0)
             try:
-                apdu = tx.step(await answer)
+                # What the answers before this one leave to do is done while the card works.
+                apdu = tx.step(await self._reader.transceive(apdu, tx.work))
             except CardLost:
                 tx.card_lost()
                 break
@@ -208,7 +216,11 @@ class Payment:
                 tx.card_lost()
                 self._open = False
                 break
-        return tx
+        if tx.card_read:
+            # Not yet paid: certificates of transit cards are checked while the card is put away.
+            self._screen.say("Card read. Take your card.")
+            while tx.work():
+                await asyncio.sleep_ms(0)
 
     def _intend(self, tx, context, result):
         """The next command debits the card. Make durable what a power cut must not take."""

@@ -96,6 +96,7 @@ class MFRC522:
         self._sleep_ms = sleep_ms or getattr(asyncio, "sleep_ms", _default_sleep_ms)
         self._card = None  # the ISO-DEP side of the activated card
         self._framing = 0  # TxMode and RxMode b1..0: 0 is type A
+        self._work = None  # what to do while the card is waited for
         self._engaged = False  # a card may still be in a state in which it hears no WUPA
         self.version = 0
         self.retries = 0  # blocks that were repeated or asked for again
@@ -179,16 +180,21 @@ class MFRC522:
             await self._sleep_ms((ats.guard_us + 999) // 1000)
         return target
 
-    async def transceive(self, apdu):
+    async def transceive(self, apdu, work=None):
         """Send one command APDU to the activated card; return its response with SW1 SW2.
 
-        Raises CardLost (CardProtocolError), ReaderTimeout, ReaderProtocolError.
+        `work()` is called while the card works, as drivers/reader.py says. Raises CardLost
+        (CardProtocolError), ReaderTimeout, ReaderProtocolError.
         """
         if self._card is None:
             raise CardLost("no card is activated")
         if not apdu:
             raise ValueError("an APDU has at least one byte")
-        await self._exchange(self._card.begin(apdu))
+        self._work = work
+        try:
+            await self._exchange(self._card.begin(apdu))
+        finally:
+            self._work = None
         return self._card.response
 
     async def present(self):
@@ -267,7 +273,10 @@ class MFRC522:
             if self._since(start) > limit_ms:
                 self._bus.write(_COMMAND, _IDLE)
                 raise ReaderTimeout("the reader's own timer does not run: check its supply")
-            spins += 1
+            if self._work is not None and not self._work():
+                self._work = None
+            if self._work is None:
+                spins += 1
             await self._sleep_ms(1 if spins > _SPINS else 0)
 
     def _set_timer(self, timeout_us):

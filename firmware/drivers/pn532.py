@@ -2,7 +2,7 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # UM = UM0701-02, PN532 user manual. The bus below (pn532_hsu, pn532_i2c, pn532_spi) offers
-# wake(attempt), write(frame), read(n, timeout_ms), discard(), gap_ms and speed_code.
+# wake(attempt), write(frame), read(n, timeout_ms), discard(), gap_ms, ack_size and speed_code.
 
 import time
 
@@ -16,6 +16,7 @@ from drivers.reader import (
     Target,
 )
 from flagfall import pn532_frame as frames
+from flagfall.pn532_frame import ACK, TO_CHIP, TO_HOST, encode, whole
 
 try:
     from micropython import const
@@ -58,7 +59,6 @@ _EXCHANGE_MS = const(5300)  # the longest frame waiting time, FWI 14, 4.95 s, an
 _PAUSE_MS = const(15)  # between polls
 _DRAIN_READS = const(8)
 _READ = const(277)  # bytes: the longest frame with its preamble and postamble
-_READ_ACK = const(7)
 _BARE = const(3)  # bytes of a response that is only a status: TFI, code, status
 _NOISE_MAX = const(1200)  # bytes without a frame that fits, then the line is given up
 _TRIES = const(3)  # sendings of one command, and of NACK for one answer
@@ -162,10 +162,11 @@ class PN532:
         self._target, target = able[0] if able else found[0]
         return target
 
-    async def transceive(self, apdu):
+    async def transceive(self, apdu, work=None):
         """Send one command APDU to the activated card; return its response with SW1 SW2.
 
-        Raises CardLost (CardProtocolError), ReaderTimeout, ReaderProtocolError.
+        `work()` is called while the card works, as drivers/reader.py says. Raises CardLost
+        (CardProtocolError), ReaderTimeout, ReaderProtocolError.
         """
         if not self._target:
             raise CardLost("no card is activated")
@@ -176,7 +177,7 @@ class PN532:
             self._check(await self._exchange(part))
             at += _CHUNK
         request = bytes((_IN_DATA_EXCHANGE, self._target)) + bytes(view[at:])
-        answer = await self._exchange(request)
+        answer = await self._exchange(request, work)
         if not self._check(answer) & _MORE:
             return answer[1:]
         response = bytearray(answer[1:])
@@ -200,9 +201,9 @@ class PN532:
         self._target = 0
         await self._command(bytes((_IN_RELEASE, 0)), _COMMAND_MS)
 
-    async def _exchange(self, request):
+    async def _exchange(self, request, work=None):
         try:
-            return await self._command(request, _EXCHANGE_MS, False)
+            return await self._command(request, _EXCHANGE_MS, False, work)
         except ReaderError:
             self._target = 0  # the card's state is unknown: it has to be activated again
             raise
@@ -222,13 +223,14 @@ class PN532:
 
     # One command and its answer, UM 6.2.1: frame out, ACK in, response in.
 
-    async def _command(self, command, timeout_ms, repeatable=True):
-        """Return the response's data behind its code. `repeatable`: may be sent again freely."""
-        frame = frames.encode(bytes((frames.TO_CHIP,)) + command)
+    async def _command(self, command, timeout_ms, repeatable=True, work=None):
+        """Return the response's data behind its code. `repeatable`: may be sent again freely.
+        `work`: to be called while there is no answer."""
+        frame = encode(bytes((TO_CHIP,)) + command)
         code = command[0] + 1
         for _ in range(_TRIES):
             await self._send(frame)
-            taken, answer = await self._wait(code, _ACK_MS, True)
+            taken, answer = await self._wait(code, _ACK_MS, True, work)
             asked = False
             acked = self._acked
             if answer is None and not taken and not repeatable:
@@ -244,7 +246,7 @@ class PN532:
                 elif answer == self._last:
                     taken, answer = len(answer) <= _BARE, None
             if answer is None and taken:
-                answer = await self._answer(code, timeout_ms, acked, asked)
+                answer = await self._answer(code, timeout_ms, acked, asked, work)
             if answer is not None:
                 self._last = answer
                 return answer[2:]
@@ -253,7 +255,7 @@ class PN532:
             self.resent += 1
         raise ReaderTimeout("the reader does not answer: check its cable and supply")
 
-    async def _answer(self, code, timeout_ms, acked, asked):
+    async def _answer(self, code, timeout_ms, acked, asked, work):
         """The response to a command that the chip has taken, or None if nothing shows one.
 
         `acked`: the chip's ACK came. Without it, what comes after a NACK (`asked`: one was sent
@@ -261,7 +263,9 @@ class PN532:
         """
         silent = False
         for _ in range(_TRIES + 1):
-            seen, answer = await self._wait(code, _ACK_MS if silent else timeout_ms, False)
+            limit = _ACK_MS if silent else timeout_ms
+            seen, answer = await self._wait(code, limit, False, work)
+            work = None
             stale = answer == self._last and (silent or (asked and not acked))
             if answer is not None and not stale:
                 return answer
@@ -283,7 +287,7 @@ class PN532:
         self._damage = False
         await self._bus.write(frame)
 
-    async def _wait(self, code, timeout_ms, for_ack):
+    async def _wait(self, code, timeout_ms, for_ack, work=None):
         """Return (seen, response or None) when it is there or the line is silent.
 
         `seen` without a response: something came that may have been it. With `for_ack` an ACK
@@ -297,10 +301,28 @@ class PN532:
         self._acked = False
         seen = self._decoder.pending or self._damage
         left = _NOISE_MAX
+        # On I2C and SPI each frame is read by itself, and reading costs time by length.
+        size = self._bus.ack_size if for_ack else _READ
         while True:
             limit = min(timeout_ms, self._bus.gap_ms) if seen else timeout_ms
-            # On I2C and SPI each frame is read by itself, and reading costs time by length.
-            chunk = await self._bus.read(_READ_ACK if for_ack else _READ, limit)
+            if work is not None:
+                if work():
+                    limit = 0
+                else:
+                    work = None
+            chunk = await self._bus.read(size, limit)
+            if not chunk and not limit:
+                continue  # nothing yet, and there is more to do
+            if not seen:
+                # What nearly always comes: the one frame, whole, on a clean line.
+                if for_ack:
+                    if chunk == ACK:
+                        self._acked = True
+                        return True, None
+                else:
+                    payload = whole(chunk)
+                    if payload and payload[0] == TO_HOST and payload[1] == code:
+                        return True, payload
             events = self._decoder.decode(chunk) if chunk else self._decoder.gap()
             for kind, payload in events:
                 if kind == frames.ACK_FRAME and for_ack:

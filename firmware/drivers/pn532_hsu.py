@@ -25,12 +25,17 @@ class HSU:
     """
 
     gap_ms = _GAP_MS
+    ack_size = len(frames.ACK)
 
     def __init__(self, port, fast=_POWER_UP_BAUD):
         self._port = port
         self._fast = fast if hasattr(port, "set_baud") else _POWER_UP_BAUD
         self.baud = _POWER_UP_BAUD
         self.speed_code = None  # what the chip is to be told once it answers
+        # Frames travel as they are: one call less for each.
+        self.read = port.read
+        self.write = port.write
+        self.discard = port.discard
 
     async def wake(self, attempt=0):
         """Bring the chip out of its low-power start-up mode. Says nothing about success.
@@ -67,15 +72,3 @@ class HSU:
     def _turn_to(self, baud):
         self._port.set_baud(baud)
         self.baud = baud
-
-    async def write(self, frame):
-        """Send one frame."""
-        await self._port.write(frame)
-
-    async def read(self, n, timeout_ms):
-        """Return 1 to `n` bytes as soon as there are any, b"" after `timeout_ms`."""
-        return await self._port.read(n, timeout_ms)
-
-    def discard(self):
-        """Drop what has come in and was not read."""
-        self._port.discard()

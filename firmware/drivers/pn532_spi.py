@@ -40,6 +40,7 @@ class SPIBus:
     """
 
     gap_ms = 10  # a frame comes in one piece or not at all
+    ack_size = 7
     speed_code = None  # the host's clock is the bus's
 
     def __init__(self, spi, cs, ticks_ms=None, sleep_ms=None):

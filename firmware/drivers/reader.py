@@ -6,9 +6,12 @@
 #   await reader.open()                 wake and configure the chip; the field stays off
 #   await reader.field(on)              switch the RF field; off powers the card down
 #   await reader.activate(timeout_ms)   look for a card; a Target in ISO/IEC 14443-4 state or None
-#   await reader.transceive(apdu)       one command APDU; the whole response with SW1 SW2
+#   await reader.transceive(apdu, work) one command APDU; the whole response with SW1 SW2
 #   await reader.present()              is the activated card still there? True or False
 #   await reader.release()              let the card go, so that it may be activated again
+#
+# `work()`, or None, does a piece of arithmetic and returns True while there may be more: it is
+# called while the card is waited for, until there is an answer.
 #
 # `activate` returns None only when the time is up and no card was there. A command is never
 # sent to a card twice by the driver's own doing once the chip may have passed it on: what

@@ -13,12 +13,14 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from flagfall_host.bench import install
 from flagfall_host.bench import tap as bench_tap
 from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.pty_port import PtyPort
 from flagfall_host.bench.rf_time import TERMINAL_COSTS, Linear, TerminalCost, Unit
 from flagfall_host.bench.tap import Bench, TapResult
 from flagfall_host.metering.trips import micropython_program
@@ -36,7 +38,7 @@ class Recorder:
 
     def __init__(self, card: str, chip: str, profile: str) -> None:
         self.said: list[Any] = []
-        bench = Bench(chip, profile)  # type: ignore[arg-type]
+        bench = Bench(chip, profile, works_ahead=False)  # type: ignore[arg-type]
         if chip == "pn532":
             self._listen_to_port(bench)
         else:
@@ -70,7 +72,7 @@ class Recorder:
         }
 
     def _listen_to_port(self, bench: Bench) -> None:
-        port = bench.reader._bus._port
+        port = bench.reader._bus
         real = port.read
 
         async def read(n: int, timeout_ms: int) -> bytes:
@@ -152,9 +154,10 @@ class Counted:
 
     @staticmethod
     def _tap(pairs: list[tuple[str, int]]) -> list[tuple[str, int]]:
-        start = [label for label, _ in pairs].index("driver activate")
-        end = [label for label, _ in pairs].index("-", start)
-        return [(label, n) for label, n in pairs[start:end] if label != "wait"]
+        labels = [label for label, _ in pairs]
+        start = labels.index("kernel start")
+        ends = [at for at in range(start, len(labels)) if labels[at] == "-"]
+        return [(label, n) for label, n in pairs[start : ends[1]] if label not in ("wait", "-")]
 
     def phases(self, which: str) -> dict[str, int]:
         """Driver, RSA and each phase of the kernel."""
@@ -165,36 +168,55 @@ class Counted:
             out[name] = out.get(name, 0) + n
         return out
 
-    def steps(self) -> list[tuple[str, int, int, int]]:
-        """(phase, bytes, instructions without RSA, RSA operations) of each step, both taps."""
-        out: list[tuple[str, int, int, int]] = []
+    def steps(self) -> list[tuple[str, int, int]]:
+        """(phase, bytes, instructions) of each piece of the kernel's work, both taps."""
+        out: list[tuple[str, int, int]] = []
         for which in ("cold", "warm"):
-            inside = ""
-            for label, n in self.taps[which]:
+            open_: dict[tuple[str, int], int] = {}
+            for label, n in [*self.taps[which], ("driver", 0)]:
                 words = label.split()
                 if words[0] == "kernel":
-                    size = int(words[2]) if len(words) > 2 else 0
-                    if label == inside:
-                        phase, size, sofar, ops = out.pop()
-                        out.append((phase, size, sofar + n, ops + 1))
-                    else:
-                        out.append((words[1], size, n, 0))
-                    inside = label
-                elif words[0] != "rsa":
-                    inside = ""
+                    key = (words[1], int(words[2]) if len(words) > 2 else 0)
+                    open_[key] = open_.get(key, 0) + n
+                elif words[0] == "driver":
+                    out += [(phase, size, n) for (phase, size), n in open_.items()]
+                    open_.clear()
         return out
 
+    def operations(self) -> int:
+        """RSA operations of both taps."""
+        return sum(label[:3] == "rsa" for which in self.taps for label, _ in self.taps[which])
 
-def cost_of(pn532: list[Counted], bare: Counted, yielding: Counted) -> TerminalCost:
+
+class SlowChip:
+    """Answers whatever it hears, after the listener has gone to sleep."""
+
+    def feed(self, data: bytes) -> bytes:
+        time.sleep(3 * 0.1)
+        return bytes(60)
+
+    def idle(self) -> bytes:
+        return b""
+
+
+def port_costs(folder: Path) -> dict[str, int]:
+    """Instructions to wake the task that waits for a port, and of a look in vain."""
+    with PtyPort(SlowChip()) as port:
+        said, pairs = count("port", Path(port.path), folder)
+    if said["read"] != 60:
+        raise SystemExit("tap_load.py did not read what the port said")
+    return dict(pairs)  # of the second time: later pairs stand
+
+
+def cost_of(
+    pn532: list[Counted], bare: Counted, yielding: Counted, port: dict[str, int]
+) -> TerminalCost:
     """The model's figures from what was counted."""
     kernel: dict[str, list[tuple[int, int]]] = {}
-    gates, rsa, send, receive, ack = [], [], [], [], []
+    rsa, send, receive, ack = [], [], [], []
     for counted in pn532:
-        for phase, size, n, operations in counted.steps():
-            if operations:
-                gates.append((size, n, operations))
-            else:
-                kernel.setdefault(phase, []).append((size, n))
+        for phase, size, n in counted.steps():
+            kernel.setdefault(phase, []).append((size, n))
         for which in ("cold", "warm"):
             before = 0
             for label, n in counted.taps[which]:
@@ -213,21 +235,23 @@ def cost_of(pn532: list[Counted], bare: Counted, yielding: Counted) -> TerminalC
                         ack.append(n)
                     else:
                         receive.append((int(words[2]), n))
+    auth = sum(n for _, n in kernel.pop("auth"))
     lines = {
-        phase: fit(points) if phase == "record" else Linear(max(n for _, n in points), 0)
+        phase: fit(points) if phase == "take" else Linear(max(n for _, n in points), 0)
         for phase, points in kernel.items()
     }
     lines["other"] = TERMINAL_COSTS.kernel["other"]
-    around = [(n - lines["record"].of(size)) / ops for size, n, ops in gates]
     accesses, yields = bare.said["accesses"], bare.said["yields"]
     driver, yielded = bare.phases("warm")["driver"], yielding.phases("warm")["driver"]
     return TerminalCost(
         kernel=lines,
         rsa_each=round(sum(rsa) / len(rsa), 2),
-        around_rsa=round(sum(around) / len(around)),
+        around_rsa=round(auth / sum(c.operations() for c in pn532)),
         send=fit(send),
         receive=fit(receive),
         ack=round(sum(ack) / len(ack)),
+        wake=port["wake"],
+        poll=port["poll"],
         access=round(driver / accesses),
         yields=round((yielded - driver) / yields),
         journal=max(c.journal for c in pn532),
@@ -239,11 +263,11 @@ def row(name: str, goal: str, figure: str, met: bool = True) -> dict[str, Any]:
 
 
 def time_rows(name: str, result: TapResult, goal_ms: int) -> list[dict[str, Any]]:
-    total, floor = result.total_us / 1000, result.floor_us / 1000
-    share = 100 * (total - floor) / floor
-    told = f"{total:.0f} ms, floor {floor:.0f} (model)"
+    held, floor = result.card_us / 1000, result.floor_us / 1000
+    share = 100 * (held - floor) / floor
+    told = f"{held:.0f} ms, floor {floor:.0f}; verdict {result.total_us / 1000:.0f} (model)"
     return [
-        row(f"{name}, field to message", f"<= {goal_ms} ms", told, total <= goal_ms),
+        row(f"{name}, field to card read", f"<= {goal_ms} ms", told, held <= goal_ms),
         row(f"{name}, unit's share", f"<= {_SHARE} % of floor", f"{share:.0f} %", share <= _SHARE),
     ]
 
@@ -267,20 +291,20 @@ def main() -> int:
                 memory = load("memory", file, [])
         file.write_text(json.dumps(Recorder("oda-debit", "mfrc522", "oda").tap))
         bare, yielding = (Counted(*count(what, file, folder)) for what in ("bare", "count"))
-    cost = cost_of(list(counted.values()), bare, yielding)
+        port = port_costs(folder)
+    cost = cost_of(list(counted.values()), bare, yielding, port)
     print(cost)
     stored, now = (run_total(c) for c in (TERMINAL_COSTS, cost))
     off = 100 * abs(stored - now) / now
     rows.append(row("what `flagfall bench tap` uses against what is counted now",
                     "within 10 %", f"{off:.1f} % off", off <= 10))  # fmt: skip
-    fast = Unit(baud=921_600)
     for card, profile, goal in (
         ("oda-debit", "oda", _ODA_MS),
         ("ecash-8-reads", "ecash", _ECASH_MS),
     ):
         for chip, unit, said in (
-            ("pn532", Unit(), "PN532 at 115200"),
-            ("pn532", fast, "PN532 at 921600"),
+            ("pn532", Unit(), "PN532 at 921600"),
+            ("pn532", Unit(baud=115_200), "PN532 at 115200"),
             ("mfrc522", Unit(), "MFRC522"),
         ):
             result = bench_tap.run_tap(card, chip, profile, unit=unit, cost=cost)  # type: ignore[arg-type]

@@ -5,6 +5,8 @@
 # with a cold and with a warm cache of issuer keys. WHAT is `count` (marks for callgrind, which
 # dumps its counters at each call of stack_use; the labels are printed), `bare` (the same, but
 # coroutines do not really yield) or `memory` (bytes allocated, and the most that was in use).
+# With `port`, FILE is a serial port whose far end answers each line after a while: counted is what
+# lies between its bytes and the task that waits for them.
 
 import asyncio
 import gc
@@ -18,7 +20,9 @@ from drivers.pn532 import PN532
 from drivers.pn532_hsu import HSU
 from flagfall.emv import oda_rsa
 from flagfall.emv.aid import parse_aid
+from flagfall.emv.authentication import Authentication
 from flagfall.emv.capk import CapkStore
+from flagfall.emv.purchase import Purchase
 from flagfall.emv.terminal import Terminal
 from flagfall.emv.tlv import encode
 from flagfall.emv.transaction import Transaction
@@ -26,8 +30,10 @@ from flagfall.journal import schema
 from flagfall.journal.ring import Journal
 from flagfall.seal import Sealer
 from nor_flash import BLOCK, NorFlash
+from serial_port import SerialPort
 
-COUNT, BARE, MEMORY = "count", "bare", "memory"
+COUNT, BARE, MEMORY, PORT = "count", "bare", "memory", "port"
+_ASLEEP_MS = 100  # by then the reading task sleeps, and the far end has not answered yet
 
 
 class Meter:
@@ -55,13 +61,29 @@ meter = None
 
 
 def counted_pow(base, exponent, modulus):
+    before = meter.mark("wait")
     size = 0
     while modulus >> (128 * size):
         size += 1
-    before = meter.mark("rsa %d %d" % (16 * size, exponent))
+    meter.mark("rsa %d %d" % (16 * size, exponent))
     result = pow(base, exponent, modulus)
     meter.mark(before)
     return result
+
+
+def apart(owner, name, label):
+    """Mark the work of a method as `label`, wherever in a tap it is done."""
+    real = getattr(owner, name)
+
+    def marked(self, *args):
+        before = meter.mark("wait")
+        meter.mark("%s %d" % (label, len(args[0])) if name == "_take" else label)
+        try:
+            return real(self, *args)
+        finally:
+            meter.mark(before)
+
+    setattr(owner, name, marked)
 
 
 class Port:
@@ -151,9 +173,6 @@ async def play(tap, terminal):
         meter.peak = 0
     Yields.count = 0
     before = getattr(bus, "accesses", 0)
-    meter.mark("driver activate")
-    await chip.field(True)
-    await chip.activate(300)
     meter.mark("kernel start")
     tx = Transaction(
         terminal,
@@ -163,13 +182,22 @@ async def play(tap, terminal):
         bytes.fromhex(tap["time"]),
     )
     command = tx.start()
+    meter.mark("driver activate")
+    await chip.field(True)
+    await chip.activate(300)
     phases = tap["phases"][:]
     while command is not None:
+        meter.mark("kernel intent")
+        tx.before_debit()
+        meter.mark("wait")
         meter.mark("driver exchange %d" % len(command))
         response = await chip.transceive(command)
+        meter.mark("wait")
         meter.mark("kernel %s %d" % (phases.pop(0), len(response)))
         command = tx.step(response)
     meter.mark("-")
+    if tx.outcome is None:
+        raise ValueError("no outcome")
     if tx.outcome.reason != tap["reason"]:
         raise ValueError("another outcome than recorded: %s" % tx.outcome.reason)
     return tx, getattr(bus, "accesses", 0) - before, Yields.count, base
@@ -207,12 +235,40 @@ def durable(tx):
     return len(body)
 
 
+async def wake_up(path):
+    """Read from a real port: once to load all, then again to count."""
+    port = SerialPort(path)
+
+    async def later():
+        await asyncio.sleep_ms(_ASLEEP_MS)
+        meter.mark("wake")
+
+    for _ in range(2):
+        meter.mark("nothing")
+        meter.mark("nothing")
+        asyncio.create_task(later())
+        await port.write(b"?")
+        data = await port.read(277, 5000)
+        meter.mark("poll")
+        await port.read(277, 0)
+        meter.mark("-")
+    return len(data)
+
+
 def main(what, path):
     global meter
+    if what == PORT:
+        meter = Meter(what)
+        print(json.dumps({"read": asyncio.run(wake_up(path)), "labels": meter.labels}))
+        return
     with open(path) as f:
         tap = json.load(f)
     meter = Meter(what)
     oda_rsa.pow = counted_pow
+    apart(Transaction, "_decide", "kernel decide")
+    apart(Transaction, "_conclude", "kernel finish")
+    apart(Purchase, "_take", "kernel take")
+    apart(Authentication, "advance", "kernel auth")
     terminal = kernel(tap)
     out = {}
     if what == MEMORY:

@@ -135,11 +135,12 @@ def test_the_board_agrees_with_the_type_stubs_of_esp32(tmp_path):
         shutil.copy(site / f"{name}.pyi", tmp_path)
     shutil.copytree(site / "_mpy_shed", tmp_path / "_mpy_shed")
     names = [p.name for p in FOLDER.glob("*.py") if p.name != "manifest.py"]
+    firmware = [str(on_the_fake.ROOT / part) for part in ("firmware", "firmware/lib")]
     command = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent"]
     run = subprocess.run(
         [*command, "--check-untyped-defs", "--cache-dir=/dev/null", *names],
         cwd=FOLDER,
-        env={**os.environ, "MYPYPATH": f"{tmp_path}:{on_the_fake.ROOT / 'firmware' / 'lib'}"},
+        env={**os.environ, "MYPYPATH": ":".join([str(tmp_path), *firmware])},
         capture_output=True,
         text=True,
         check=False,

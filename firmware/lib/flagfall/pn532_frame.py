@@ -50,21 +50,27 @@ def encode(payload, extended=False):
     if not 1 <= n <= MAX_PAYLOAD:
         raise FrameTooLong("a PN532 frame carries 1 to 265 bytes, not %d" % n)
     if extended or n > _NORMAL_MAX:
-        frame = bytearray(n + 10)
-        frame[3] = frame[4] = 0xFF
-        frame[5] = n >> 8
-        frame[6] = n & 0xFF
-        frame[7] = -(frame[5] + frame[6]) & 0xFF
-        at = 8
+        high = n >> 8
+        low = n & 0xFF
+        head = bytes((0, 0, 0xFF, 0xFF, 0xFF, high, low, -(high + low) & 0xFF))
     else:
-        frame = bytearray(n + 7)
-        frame[3] = n
-        frame[4] = -n & 0xFF
-        at = 5
-    frame[2] = 0xFF
-    frame[at : at + n] = payload
-    frame[at + n] = -sum(payload) & 0xFF
-    return bytes(frame)
+        head = bytes((0, 0, 0xFF, n, -n & 0xFF))
+    return head + payload + bytes((-sum(payload) & 0xFF, 0))
+
+
+def whole(data):
+    """The payload of the one normal frame that `data` is, from preamble to postamble, or None.
+
+    What a chip on a clean line sends comes like that, and takes no hunting. None says nothing
+    about what `data` is instead: an acknowledgement, a longer, damaged or shifted frame.
+    """
+    end = len(data) - 2
+    if end < 6 or data[2] != 0xFF or data[3] != end - 5:
+        return None
+    if data[0] or data[1] or data[end + 1] or (data[3] + data[4]) & 0xFF:
+        return None
+    payload = data[5:end]
+    return None if (sum(payload) + data[end]) & 0xFF else payload
 
 
 class Decoder:

@@ -158,12 +158,16 @@ class Linear(NamedTuple):
 class TerminalCost:
     """Instructions of the unit's own work, as callgrind counts them on x86-64.
 
-    kernel: a step, by what the card has answered to and by bytes of the answer, without RSA.
+    kernel: by what is done, and by bytes of the answer, without RSA: `start` before there is a
+    card, `ppse` to `last` from an answer to the next command, `gate` with all that must be known
+    before the debit, `decide` and `take` (the GPO answer judged, a record taken in) while the
+    card works, `intent` what is stored before the debit, `finish` the verdict.
     rsa_each: of one modular multiplication, per byte of the modulus squared. around_rsa: what
     belongs to each RSA operation: numbers to bytes and back, hash, fields.
-    send, receive, ack: of the PN532 driver, by bytes of the frame. access: of the MFRC522 driver
-    for each access of a register; yields: of a coroutine that yields and is resumed.
-    journal: a payment sealed and appended.
+    send, receive, ack: of the PN532 driver, by bytes of the frame; wake: from bytes in the port
+    to the driver that waits for them; poll: a look for bytes that are not there. access: of the
+    MFRC522 driver for each access of a register; yields: of a coroutine that yields and is
+    resumed. journal: a payment sealed and appended.
     """
 
     kernel: dict[str, Linear]
@@ -172,6 +176,8 @@ class TerminalCost:
     send: Linear
     receive: Linear
     ack: float
+    wake: float
+    poll: float
     access: float
     yields: float
     journal: float
@@ -198,7 +204,7 @@ class Unit:
     arithmetic_per_s: float = 160e6
     rsa_factor: float = 4.0
     flash_us: float = 1_000.0
-    baud: int = 115_200
+    baud: int = 921_600
     chip_us: float = 500.0
     spi_hz: int = 4_000_000
     spi_us: float = 10.0
@@ -213,20 +219,27 @@ class Unit:
 # Counted by tests/bench/bench_tap.py on MicroPython 1.28, which says when they no longer hold.
 TERMINAL_COSTS = TerminalCost(
     kernel={
-        "start": Linear(203_000, 0),
-        "ppse": Linear(156_000, 0),
-        "select": Linear(406_000, 0),
-        "gpo": Linear(389_000, 0),
-        "record": Linear(126_000, 570),
-        "last": Linear(350_000, 0),
+        "start": Linear(231_500, 0),
+        "ppse": Linear(157_400, 0),
+        "select": Linear(411_400, 0),
+        "gpo": Linear(354_200, 0),
+        "decide": Linear(24_600, 0),
+        "read": Linear(51_400, 0),
+        "take": Linear(83_600, 457.2),
+        "gate": Linear(124_800, 0),
+        "intent": Linear(549_400, 0),
+        "last": Linear(33_600, 0),
+        "finish": Linear(346_100, 0),
         "other": Linear(100_000, 0),
     },
     rsa_each=7.8,
-    around_rsa=191_000,
-    send=Linear(45_500, 290),
-    receive=Linear(69_400, 241),
-    ack=41_800,
-    access=12_900,
-    yields=21_700,
-    journal=801_000,
+    around_rsa=162_700,
+    send=Linear(39_800, 528.9),
+    receive=Linear(28_100, 166.7),
+    ack=12_900,
+    wake=33_500,
+    poll=40_300,
+    access=11_700,
+    yields=21_300,
+    journal=810_900,
 )

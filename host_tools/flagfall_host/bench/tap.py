@@ -3,8 +3,9 @@
     result = run_tap("ecash", chip="pn532", profile="ecash")
     result.outcome, result.message, result.apdus, result.total_us, result.floor_us
 
-The unit does what firmware/app/payment.py does: field on, activate, the kernel's commands, and
-for an e-cash card the payment made durable before the command that debits.
+The unit does what firmware/app/payment.py does: its transaction made ready, field on, activate,
+the kernel's commands, what can be done while the card works, and for an e-cash card the payment
+made durable before the command that debits.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Any, Literal
 from flagfall.emv import oda_rsa, outcome
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkStore
+from flagfall.emv.purchase import Purchase
 from flagfall.emv.terminal import ECASH, ODA, Terminal
 from flagfall.emv.transaction import Transaction
 
@@ -104,7 +106,8 @@ class TapResult:
     transaction: Any
     segments: list[Segment] = field(default_factory=list)
     instructions: dict[str, float] = field(default_factory=dict)
-    total_us: float = 0.0
+    card_us: float = 0.0  # until nothing more was needed from the card
+    total_us: float = 0.0  # until the verdict was in flash and on the face
 
     def sum_us(self, kind: str) -> float:
         return sum(s.end - s.start for s in self.segments if s.kind == kind)
@@ -116,8 +119,9 @@ class TapResult:
 
     @property
     def own_us(self) -> float:
-        """What the unit adds to the floor: its work, its wire to the chip, the chip itself."""
-        return self.total_us - self.floor_us
+        """What the unit adds to the floor while the card is held: its work, its wire to the chip,
+        the chip itself."""
+        return self.card_us - self.floor_us
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -130,6 +134,7 @@ class TapResult:
             "apdus": self.apdus,
             "records": self.records,
             "amount_minor": self.amount,
+            "card_done_ms": _ms(self.card_us),
             "total_ms": _ms(self.total_us),
             "floor_ms": _ms(self.floor_us),
             "rf_ms": _ms(self.sum_us(RF)),
@@ -219,13 +224,9 @@ class Bench:
         asyncio.run(self.reader.open())
 
     async def _sleep_ms(self, ms: int) -> None:
-        """Sleeping is when another task of the unit does arithmetic."""
-        clock = self.clock
-        end = clock.now_us + ms * 1000
-        clock.hidden(self.cost.yields, "driver")
-        while clock.work() and clock.now_us < end:
-            pass
-        clock.until(end)
+        end = self.clock.now_us + ms * 1000
+        self.clock.hidden(self.cost.yields, "driver")
+        self.clock.until(end)
 
     def place(self, name: str, card: Card | None = None, **settings: Any) -> Card:
         """Hold the catalogue's card `name`, or `card` that is like it, before the antenna.
@@ -248,14 +249,21 @@ class Bench:
         await self.reader.field(False)
         clock.segments.clear()
         clock.instructions.clear()
-        start = clock.now_us
-        with _arithmetic(clock, self.cost):
-            tx = await self._run(amount, settings)
-        ended: Any = tx.outcome
+        with _charged(clock, self.cost):
+            settings = {"un": UN, "date": DATE, "time": TIME, **settings}
+            tx = Transaction(self.kernel, amount, **settings)
+            command = tx.start()
+            clock.cpu(self.cost.kernel["start"].of(0), "kernel: start")
+            clock.segments.clear()
+            start = clock.now_us
+            await self._run(tx, command)
+            card = clock.now_us - start
+            while tx.work():
+                clock.hidden(self.cost.yields, "driver")
+            ended: Any = tx.outcome
         if ended.record_outcome():
             clock.durable(self.cost.journal, "payment to flash")
         total = clock.now_us - start
-        clock.work = lambda: False
         await self.reader.field(False)
         segments = [
             Segment(s.kind, s.start - start, s.end - start, s.label)
@@ -276,55 +284,56 @@ class Bench:
             tx,
             segments,
             dict(clock.instructions),
+            card,
             total,
         )
 
-    async def _run(self, amount: int, settings: dict[str, Any]) -> Transaction:
+    async def _run(self, tx: Transaction, command: bytes | None) -> None:
+        """The part for which the card is held."""
         clock, reader, cost = self.clock, self.reader, self.cost
-        settings = {"un": UN, "date": DATE, "time": TIME, **settings}
-        tx = Transaction(self.kernel, amount, **settings)
         await reader.field(True)
         try:
             target = await reader.activate(_LOOK_MS)
         except ReaderError:
             target = None
-        command = tx.start()
-        clock.cpu(cost.kernel["start"].of(0), "kernel: start")
         if target is None and command is not None:
             tx.card_lost()
-            return tx
-        if self.works_ahead:
-            clock.work = tx.work
+            return
+        work = tx.work if self.works_ahead else None
         while command is not None:
+            phase = _phase(command, tx)
             debit = tx.before_debit()
             self.card_clock.last = debit is not None
             if debit is not None:
-                clock.durable(self.cost.journal, "intent to flash")
-            phase = _phase(command, tx)
+                clock.cpu(cost.kernel["intent"].of(0), "kernel: intent")
+                clock.durable(cost.journal, "intent to flash")
             try:
-                response = await reader.transceive(command)
+                response = await reader.transceive(command, work)
             except CardLost:
                 tx.card_lost()
-                break
+                return
             clock.cpu(cost.kernel[phase].of(len(response)), "kernel: " + phase)
             command = tx.step(response)
-        return tx
 
 
 def _phase(command: bytes, tx: Transaction) -> str:
+    """Which of TerminalCost.kernel the answer to `command` will cost."""
     ins = command[1]
     if ins == 0xA4:
         return "ppse" if b"2PAY" in command else "select"
     if ins == 0xA8:
         return "gpo"
-    if ins == 0xB2 and tx._last_asked:
+    if ins != 0xB2:
+        return "other"
+    if tx._last_asked:
         return "last"
-    return "record" if ins == 0xB2 else "other"
+    purchase: Any = tx._purchase
+    return "gate" if purchase.is_tc and purchase.position == len(purchase.records) - 2 else "read"
 
 
 @contextmanager
-def _arithmetic(clock: Clock, cost: TerminalCost) -> Iterator[None]:
-    """Charge each RSA operation of the kernel where it happens."""
+def _charged(clock: Clock, cost: TerminalCost) -> Iterator[None]:
+    """Charge the kernel's work where it happens, whoever calls for it and when."""
 
     def counted(base: int, exponent: int, modulus: int) -> int:
         size = (modulus.bit_length() + 7) // 8
@@ -332,11 +341,27 @@ def _arithmetic(clock: Clock, cost: TerminalCost) -> Iterator[None]:
         clock.cpu(cost.around_rsa, "kernel: certificates")
         return pow(base, exponent, modulus)
 
+    def charge(owner: type, name: str, phase: str) -> None:
+        real = getattr(owner, name)
+
+        def wrapped(self: Any, *body: bytes) -> Any:
+            clock.cpu(cost.kernel[phase].of(sum(map(len, body))), "kernel: " + phase)
+            return real(self, *body)
+
+        undo.append((owner, name, real))
+        setattr(owner, name, wrapped)
+
+    undo: list[tuple[type, str, Any]] = []
+    charge(Transaction, "_decide", "decide")
+    charge(Transaction, "_conclude", "finish")
+    charge(Purchase, "_take", "take")
     oda_rsa.pow = counted  # type: ignore[attr-defined]
     try:
         yield
     finally:
         del oda_rsa.pow  # type: ignore[attr-defined]
+        for owner, name, real in undo:
+            setattr(owner, name, real)
 
 
 def _key_bits(name: str) -> int:

@@ -1,7 +1,6 @@
 """One clock for a tap: what happened when, and reader chips whose work takes time on it."""
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from flagfall import pn532_frame as frames
@@ -17,7 +16,9 @@ from flagfall_host.bench.rf_time import CARD, LINK, RF, TERMINAL, Stretch, Termi
 _FSD = 64  # what the PN532's firmware announces in its RATS
 _IN_LIST_PASSIVE_TARGET = 0x4A
 _BR_TY = {0: "A", 3: "B"}
-_WORK_STEP_US = 10.0  # a coroutine that yields and comes back
+# The ESP-IDF's UART driver hands bytes on when 120 wait in the hardware, or when the line has been
+# silent for the length of 10 (its defaults UART_FULL_THRESH_DEFAULT and UART_TOUT_THRESH_DEFAULT).
+_LUMP, _SILENCE = 120, 10
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,12 @@ class Segment:
 
 
 class Clock:
-    """Counts the unit's time and keeps what happened.
-
-    `cpu(instructions)` is called for the unit's own work, `work` by whoever waits for a card: it
-    does a piece of arithmetic in the meantime and returns True while there may be more.
-    """
+    """Counts the unit's time and keeps what happened: `cpu(instructions)` for its own work."""
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
         self.segments: list[Segment] = []
         self.instructions: dict[str, float] = {}
-        self.work: Callable[[], bool] = lambda: False
         self._us = 0.0
 
     @property
@@ -135,15 +131,18 @@ class TimedPort:
         at = clock.now_us + unit.chip_us
         clock.note(LINK, clock.now_us, unit.chip_us, "chip")
         if out.startswith(frames.ACK):
-            end = at + len(frames.ACK) * self._byte_us
+            end = at + (len(frames.ACK) + _SILENCE) * self._byte_us
             self._ready.append((end, out[: len(frames.ACK)]))
             out = out[len(frames.ACK) :]
         for stretch in self._air(data, known):
             at = clock.note(stretch.kind, at, stretch.us, stretch.label)
         if out:
             at = clock.note(LINK, at, unit.chip_us, "chip")
-            at = clock.note(LINK, at, len(out) * self._byte_us, "from the chip")
-            self._ready.append((at, out))
+            clock.note(LINK, at, (len(out) + _SILENCE) * self._byte_us, "from the chip")
+            for start in range(0, len(out), _LUMP):
+                lump = out[start : start + _LUMP]
+                end = start + (_LUMP if len(lump) == _LUMP else len(lump) + _SILENCE)
+                self._ready.append((at + end * self._byte_us, lump))
 
     def _air(self, data: bytes, known: int) -> list[Stretch]:
         cards = self.chip.field.cards
@@ -164,17 +163,21 @@ class TimedPort:
 
     async def read(self, n: int, timeout_ms: int) -> bytes:
         clock = self._clock
-        if not self._ready:
-            clock.advance(timeout_ms * 1000)
-            return b""
+        late = bool(self._ready) and self._ready[0][0] <= clock.now_us
+        clock.hidden(self._cost.poll, "port")
+        if not late:
+            if not self._ready or not timeout_ms:
+                clock.advance(timeout_ms * 1000)
+                return b""
+            clock.until(self._ready[0][0])
+            clock.cpu(self._cost.wake, "port")
         at, data = self._ready.popleft()
         if len(data) > n:
             self._ready.appendleft((at, data[n:]))
             data = data[:n]
-        while clock.now_us < at and clock.work():
-            clock.advance(_WORK_STEP_US)
-        clock.until(at)
         ack = data == frames.ACK
+        while self._ready and self._ready[0][0] <= clock.now_us and len(data) < n and not ack:
+            data += self._ready.popleft()[1]
         clock.cpu(self._cost.ack if ack else self._cost.receive.of(len(data)), "driver")
         return data
 

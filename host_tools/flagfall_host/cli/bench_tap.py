@@ -64,7 +64,8 @@ def show(result: TapResult, chart: Path | None) -> None:
     table.add_row("floor: air and card", _ms(result.floor_us))
     share = f" ({100 * result.own_us / result.floor_us:.0f} % of it)" if result.floor_us else ""
     table.add_row("added by the unit" + share, _ms(result.own_us), end_section=True)
-    table.add_row("from field to message", _ms(result.total_us), style="bold")
+    table.add_row('from field to "take your card"', _ms(result.card_us), style="bold")
+    table.add_row("to the verdict in flash", _ms(result.total_us))
     table.add_row("unit's work, in part beside the card's", _ms(result.sum_us(TERMINAL)))
     table.add_row("its wire to the reader chip", _ms(result.sum_us(LINK)))
     console.print(table)

@@ -85,7 +85,9 @@ class Purchase:
         self.data = {}
         self.static = []
         self.records = []
-        self.position = 0  # records taken
+        self.position = 0  # records that have come
+        self._held = []  # of these, those not looked at yet
+        self._taken = 0
         self.pan = None
         self.psn = 0
         self.atc = 0
@@ -93,8 +95,8 @@ class Purchase:
         self.is_tc = False
         self.verified = False
         self._cvm = b"\x1f\x00\x02"
-        self._failure = None
-        self._related_came = False
+        self._related_in_gpo = False
+        self._signed_upto = 0
         self.authentication = None
 
     # -- the answer to GPO ------------------------------------------------------------------
@@ -115,6 +117,7 @@ class Purchase:
         self.atc = data[0x9F36][0] << 8 | data[0x9F36][1]
         self.pan, self._expiry = track2(data[0x57])
         self._take_psn()
+        self._related_in_gpo = 0x9F69 in data
         kind = data[0x9F10][4] & _TYPE_MASK
         self.is_tc = kind == _TC
         # 9F10 decides, since many cards leave 9F27 out; but if it is there it must agree.
@@ -160,8 +163,25 @@ class Purchase:
             raise self._oda_failed("no-oda")
         if 0x94 not in data:
             raise self._oda_failed("no-oda")
-        self.records = parse_afl(data[0x94])
-        self._signed_upto = 0
+        self._locate()
+
+    def reads_ahead(self):
+        """True if the first record may be asked for before `decide_path` has run: the answer to
+        GPO is of the kind that was asked for, and that record is not the one that debits."""
+        if 0x94 not in self.data or self.is_tc != (self.profile == ECASH):
+            return False
+        if not self.is_tc and self.data[0x9F27] == b"\x00":
+            return False
+        try:
+            self._locate()
+        except TlvError:
+            return False  # decide_path says so in its turn
+        return not self.is_tc or len(self.records) > 1
+
+    def _locate(self):
+        if self.records:
+            return
+        self.records = parse_afl(self.data[0x94])
         for at, (_, _, signed) in enumerate(self.records):
             if signed:
                 self._signed_upto = at + 1
@@ -169,7 +189,7 @@ class Purchase:
             self.terminal,
             self.rules,
             self.combination.parameters.rid(),
-            data,
+            self.data,
             self.static,
             self._months,
             self._day,
@@ -218,14 +238,28 @@ class Purchase:
     def next_is_last(self):
         return self.position == len(self.records) - 1
 
-    def take_record(self, body):
-        """Take the body of the record that was asked for; the crypto is left for `work`."""
-        sfi, _, signed = self.records[self.position]
-        came_before = 0x9F69 in self.data
-        part = take(sfi, body, self.data)
-        if 0x9F69 in self.data and not came_before:
-            self._related_came = True
+    def hold(self, body):
+        """Keep the body of the record that has come; it is looked at while the next one comes."""
+        self._held.append(body)
         self.position += 1
+
+    def take_held(self, but=0):
+        """Take in what is held, but for the last `but` records. Raises Stop, TlvError."""
+        while len(self._held) > but:
+            self._take(self._held.pop(0))
+
+    def look(self):
+        """Take in all that is held, whatever may be wrong with it."""
+        while self._held:
+            try:
+                self.take_held()
+            except (Stop, TlvError):
+                pass
+
+    def _take(self, body):
+        sfi, _, signed = self.records[self._taken]
+        self._taken += 1
+        part = take(sfi, body, self.data)
         if signed:
             self.static.append(part)
         self._check_fields()
@@ -254,25 +288,26 @@ class Purchase:
         except ValueError:
             raise Stop(END, "malformed") from None
 
-    def work(self):
-        """Do one piece of arithmetic that is ready; True if there may be more.
+    def work(self, all_read):
+        """Do one piece of work that is ready; True if there may be more. Raises Stop, TlvError.
 
-        May run while the card is sending: a failure is kept and raised by the next step.
+        While a card of transit ODA is still read only its records are taken in: its certificates
+        can wait until it has left. An e-cash card's must be through before the last record.
         """
-        if self._failure is not None or self.authentication is None:
+        if self._held:
+            self.take_held(len(self._held) - 1)
+            return True
+        if not (self.is_tc or all_read):
             return False
         try:
-            done = self.position >= self._signed_upto
+            done = self._taken >= self._signed_upto
             return self.authentication.advance(Authentication.EARLY, self.pan, done)
         except OdaError as e:
-            self._failure = self._oda_failed(e.reason)
-            return False
+            raise self._oda_failed(e.reason) from None
 
     def _authenticate(self, stage):
-        if self._failure is not None:
-            raise self._failure
         final = stage == Authentication.FINAL
-        done = self.position >= self._signed_upto
+        done = self._taken >= self._signed_upto
         sent = self.sent
         try:
             while self.authentication.advance(stage, self.pan, done):
@@ -286,10 +321,12 @@ class Purchase:
 
     def before_last(self):
         """The gate: after it the card may debit. Raises Stop while that is still harmless."""
+        self.take_held()
         self._authenticate(Authentication.GATE)
 
     def finish(self):
-        """All records are here: the rest of the authentication. Raises Stop."""
+        """All records are here: the rest of the authentication. Raises Stop, TlvError."""
+        self.take_held()
         self._authenticate(Authentication.FINAL)
         if not self.verified:
             raise self._oda_failed("fdda")
@@ -298,7 +335,7 @@ class Purchase:
         """Take the last record from its backup on the card; True if then all is verified."""
         self._undo = (dict(self.data), len(self.static), self.position, self.verified)
         try:
-            self.take_record(body)
+            self.hold(body)
             self.finish()
         except (Stop, TlvError):
             self.undo_last()
@@ -308,6 +345,8 @@ class Purchase:
     def undo_last(self):
         """Go back to before `redo_last`."""
         data, parts, self.position, self.verified = self._undo
+        self._taken = self.position
+        self._held = []
         self.data.clear()
         self.data.update(data)
         del self.static[parts:]
@@ -329,7 +368,7 @@ class Purchase:
         The AFL is not signed: one that was tampered with on the air could make us take the record
         that debits for one of the middle.
         """
-        return self.is_tc and self._related_came
+        return self.is_tc and 0x9F69 in self.data and not self._related_in_gpo
 
     def try_to_verify(self):
         """Verify the fDDA if it can be done already; True if so. Raises nothing."""

@@ -150,6 +150,7 @@ def _refuse_v00():
 def make(purchase, now_s):
     """The TornContext of a Purchase whose last record was asked for and did not come."""
     context = TornContext()
+    purchase.look()
     context.aid = purchase.select_name
     context.sfi, context.record = purchase.next_record()
     last = purchase.outcome(outcome.TORN, "torn")

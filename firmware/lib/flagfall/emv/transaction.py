@@ -39,7 +39,8 @@ _PPSE = const(2)
 _SELECT = const(3)
 _GPO = const(4)
 _RECORD = const(5)
-_OVER = const(6)
+_READ = const(6)  # the card has given all
+_OVER = const(7)
 
 
 class SequenceError(RuntimeError):
@@ -54,6 +55,8 @@ class Transaction:
         while command is not None:
             response = reader.transceive(command)     # whole response with SW1 SW2
             command = tx.step(response)               # or tx.card_lost() and leave the loop
+        if tx.card_read:
+            the passenger may take the card
         tx.outcome
 
     `amount` in minor units, `un` 4 unpredictable bytes, `date` YYMMDD and `time` hhmmss in BCD,
@@ -64,10 +67,12 @@ class Transaction:
     stays unproven. False, for torn payments of earlier trips: either simply pays.
     `now_s` is any clock in seconds; it only becomes the TornContext's `torn_at_s`.
 
-    While an APDU is under way `work()` may be called: it does a piece of arithmetic, if one is
-    ready, and returns True while there may be more. Nothing depends on its being called.
+    `work()` does a piece of what is to be done about earlier answers, if any is ready, and returns
+    True while there may be more: call it while an APDU is under way, and when all is read. What
+    it was not called for is done when its result is needed.
 
-    Afterwards: `outcome` (never None once a method returned None), `torn` (a TornContext to
+    Afterwards: `outcome` (never None once a method returned None; asking for it does what work
+    is left), `torn` (a TornContext to
     keep: a new one, or the first of those given that is still unresolved; else None), and
     `torn_results`, a list of (TornContext, result) with the results of flagfall.emv.recovery.
     """
@@ -94,7 +99,7 @@ class Transaction:
         bcd.to_int(time)
         self.terminal = terminal
         self.amount = amount
-        self.outcome = None
+        self.card_read = False  # every record came: nothing more is needed from the card
         self.torn = None
         self.torn_results = []
         self.apdus = 0
@@ -118,6 +123,9 @@ class Transaction:
         self._candidate = None
         self._why = "no-application"
         self._purchase = None
+        self._result = None
+        self._unchecked = False  # the GPO answer is still to be judged
+        self._stop = None  # what `work` has found wrong
         self._last_asked = False
         self._no_record = False
         self._values = dict(terminal.values)
@@ -152,7 +160,7 @@ class Transaction:
 
     def step(self, response):
         """Take the card's answer; return the next command, or None when `outcome` is there."""
-        if self._state in (_NEW, _OVER):
+        if self._state in (_NEW, _READ, _OVER):
             raise SequenceError("no answer is expected now")
         self._no_record = True
         try:
@@ -178,7 +186,7 @@ class Transaction:
 
     def card_lost(self):
         """The reader says that the card has gone. Returns the Outcome."""
-        if self._state == _OVER:
+        if self._state in (_READ, _OVER):
             return self.outcome
         if self._state == _RECORD and self._debit_asked():
             self._tear("torn")
@@ -194,13 +202,32 @@ class Transaction:
         """The reader sees more than one card. Returns the Outcome."""
         if self._state == _RECORD and self._debit_asked():
             return self.card_lost()
-        if self._state != _OVER:
+        if self._state not in (_READ, _OVER):
             self._finish(TRY_AGAIN, "two-cards")
         return self.outcome
 
     def work(self):
-        """Do one ready piece of arithmetic, if any; True while there may be more."""
-        return self._state == _RECORD and self._purchase.work()
+        """Do one ready piece of work, if any; True while there may be more. Raises nothing: what
+        is found wrong ends the transaction at its next step."""
+        if self._state not in (_RECORD, _READ) or self._stop is not None:
+            return False
+        try:
+            if self._unchecked:
+                self._decide()
+                return True
+            return self._purchase.work(self.card_read)
+        except Stop as stop:
+            self._stop = stop
+        except TlvError:
+            self._stop = Stop(END, "malformed")
+        return False
+
+    @property
+    def outcome(self):
+        """How the tap ended; None while a command is under way."""
+        if self._state == _READ:
+            self._conclude()
+        return self._result
 
     def before_debit(self):
         """(TornContext, Outcome TORN) while the command just returned is the one that debits.
@@ -317,30 +344,63 @@ class Transaction:
         if result is not None:
             self._end(result)
             return None
+        if purchase.reads_ahead():
+            self._unchecked = True
+        else:
+            self._decide()
+        self._state = _RECORD
+        return self._read_next()
+
+    def _decide(self):
+        """Judge the GPO answer; with a record to come that does not debit, while it comes."""
+        self._unchecked = False
+        purchase = self._purchase
         purchase.decide_path()
         if not self._confirmed and self.terminal.seen(purchase.pan, purchase.psn):
             raise Stop(ASK_DRIVER, "repeat")
-        self._state = _RECORD
-        return self._read_next()
 
     def _read_next(self):
         purchase = self._purchase
         if purchase.next_is_last():
-            purchase.before_last()
+            if purchase.is_tc:
+                purchase.before_last()
             self._last_asked = True
         sfi, number = purchase.next_record()
         return self._send(read_command(sfi, number))
 
     def _on_record(self, body, status):
-        if status != 0x9000:
-            raise Stop(END, "protocol")
+        """Ask for the next record at once; this one is looked at while that comes.
+
+        All that went before is judged first, and all there is before the record that debits.
+        """
         purchase = self._purchase
-        purchase.take_record(body)
+        came = status == 0x9000
+        if came:
+            purchase.hold(body)
+        if self._stop is not None:
+            raise self._stop
+        if self._unchecked:
+            self._decide()
+        purchase.take_held(1 if came else 0)
+        if not came:
+            raise Stop(END, "protocol")
         if purchase.next_record() is not None:
             return self._read_next()
-        purchase.finish()
-        self._end(purchase.outcome(APPROVED, "approved"))
+        self._state = _READ
+        self.card_read = True
         return None
+
+    def _conclude(self):
+        """All records are here: the verdict."""
+        try:
+            if self._stop is not None:
+                raise self._stop
+            self._purchase.finish()
+            self._end(self._purchase.outcome(APPROVED, "approved"))
+        except Stop as stop:
+            self._failed(stop.code, stop.reason)
+        except TlvError:
+            self._failed(END, "malformed")
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -357,6 +417,7 @@ class Transaction:
         purchase = self._purchase
         if purchase is None or not purchase.is_tc:
             return False
+        purchase.look()
         return self._last_asked or purchase.may_have_debited()
 
     def _failed(self, code, reason):
@@ -386,7 +447,7 @@ class Transaction:
     def _end(self, result):
         if self.torn is None and self._unresolved():
             self.torn = self._torn.kept or self._torn.unresolved[0]
-        self.outcome = result
+        self._result = result
         self._state = _OVER
 
 

@@ -227,6 +227,53 @@ def test_certificates_in_the_last_record_are_checked_after_it():
     assert card.balance == 50000 - 2160
 
 
+def test_the_next_record_is_asked_for_before_the_last_one_is_judged():
+    tx = stops(oc.END, "malformed", expiry="401331")  # in the first record
+    assert tx.apdus == 3 + 2
+    tx = stops(oc.DECLINED, "fdda", replace={"9F4B": bytes(64)})  # in the last but one
+    assert tx.apdus == 3 + 3
+    tx = stops(oc.DECLINED, "denied", sc.terminal(denied=lambda pan: True))
+    assert tx.apdus == 3 + 1
+    one = sc.Card().layout[:1]  # one record only: nothing goes out before all is judged
+    tx = stops(oc.DECLINED, "denied", sc.terminal(denied=lambda pan: True), layout=one)
+    assert tx.apdus == 3
+
+
+def test_afl_made_longer_on_the_air_hides_no_debit_from_what_is_judged_late():
+    one = sc.Card().layout[:1]
+    card = sc.Card(layout=one, gpo_replace={"94": bytes((0x10, 1, 2, 1))})
+    for busy in (False, True):
+        tx = sc.tap(card, at=sc.terminal(denied=lambda pan: True), busy=busy)
+        check(tx, oc.DISPUTED, "denied")
+    card.leave_at = (4, "answer")
+    check(sc.tap(card), oc.TORN, "torn")
+
+
+def test_a_transit_card_may_go_before_its_certificates_are_opened():
+    for late in ("work", "outcome", "card_lost"):
+        terminal = sc.terminal(profiles=(ODA,))
+        card = sc.Card(oda=True)
+        tx = Transaction(terminal, 2160, sc.UN, sc.DATE, sc.TIME)
+        card.field_on()
+        command = tx.start()
+        while command is not None:
+            assert tx.outcome is None and not tx.card_read
+            response = card.apdu(command)
+            while tx.work():
+                pass
+            command = tx.step(response)
+        assert tx.card_read and terminal.issuer_keys.misses == 0
+        raises(SequenceError, tx.step, b"\x90\x00")
+        if late == "work":
+            while tx.work():
+                pass
+            assert terminal.issuer_keys.misses == 1
+        if late == "card_lost":
+            assert tx.card_lost().code == oc.APPROVED
+        check(tx, oc.APPROVED, "approved")
+    stops(oc.DECLINED, "card-cert", terminal, oda=True, certificate={"pan": "6210948000000128"})
+
+
 def test_card_that_wants_the_bank():
     tx = stops(oc.DECLINED, "online", balance=2159)
     assert tx.outcome.profile == ECASH
