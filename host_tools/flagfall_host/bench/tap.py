@@ -323,11 +323,11 @@ def _phase(command: bytes, tx: Transaction) -> str:
         return "ppse" if b"2PAY" in command else "select"
     if ins == 0xA8:
         return "gpo"
-    if ins != 0xB2:
-        return "other"
+    purchase: Any = tx._purchase
+    if ins != 0xB2 or purchase is None:
+        return "other"  # or a torn payment's own commands
     if tx._last_asked:
         return "last"
-    purchase: Any = tx._purchase
     return "gate" if purchase.is_tc and purchase.position == len(purchase.records) - 2 else "read"
 
 

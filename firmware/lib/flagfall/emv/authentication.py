@@ -37,14 +37,13 @@ class Authentication:
     GATE = 1  # the last record is next: try all there is
     FINAL = 2  # nothing more will come
 
-    def __init__(self, terminal, rules, rid, data, static, months, day):
+    def __init__(self, terminal, rules, rid, data, static, today):
         self._terminal = terminal
         self._rules = rules
         self._rid = rid
         self._data = data
         self._static = static
-        self._months = months
-        self._day = day
+        self._today = today
         self._capk = None
         self.issuer = None
         self.icc = None
@@ -125,7 +124,7 @@ class Authentication:
         if capk.expiry is not None:
             year, month, day = capk.expiry
             months = year * 12 + month - 1
-            if (self._months, self._day) > (months, day):
+            if self._today > (months, day):
                 raise OdaError("key-expired", "CA key has expired")
         self._capk = capk
         certificate = data[0x90]
@@ -142,7 +141,7 @@ class Authentication:
             cache.put(digest, issuer)
         if self._terminal.capks.is_revoked(self._rid, index[0], issuer.serial):
             raise OdaError("revoked", "issuer certificate is revoked")
-        if issuer.expiry < self._months:
+        if issuer.expiry < self._today[0]:
             raise OdaError("cert-expired", "issuer certificate has expired")
         if not pan.startswith(issuer.owner):
             raise OdaError("issuer-cert", "issuer number is not that of the card number")
@@ -160,7 +159,7 @@ class Authentication:
         )
         if icc.owner != pan:
             raise OdaError("card-cert", "card number is not that of the certificate")
-        if icc.expiry < self._months:
+        if icc.expiry < self._today[0]:
             raise OdaError("cert-expired", "card certificate has expired")
         self.icc = icc
 

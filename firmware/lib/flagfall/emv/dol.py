@@ -73,10 +73,16 @@ def build(entries, values):
 
     Raises TlvError if the result does not fit into one command.
     """
-    out = bytearray()
+    parts = []
+    size = 0
     for tag, length in entries:
-        value = values.get(tag)
-        out.extend(bytes(length) if value is None else fit(tag, value, length))
-        if len(out) > MAX_DATA:
+        size += length
+        if size > MAX_DATA:
             raise TlvError("data object list asks for more than a command holds")
-    return bytes(out)
+        value = values.get(tag)
+        if value is None:
+            value = bytes(length)
+        elif len(value) != length:
+            value = fit(tag, value, length)
+        parts.append(value)
+    return b"".join(parts)

@@ -1,6 +1,7 @@
 # Which application of the card to use (EMV Book B, section 3.3; PPSE: Book B, annex A).
 # MIT licence, (c) 2026 The Flagfall contributors.
 
+from flagfall.emv import dol
 from flagfall.emv.tlv import TlvError, first, is_constructed, only, parse
 
 PPSE = b"2PAY.SYS.DDF01"
@@ -51,11 +52,9 @@ def _best(adf, combinations):
     return best
 
 
-def candidates(body, combinations):
-    """Read the PPSE's answer; return the candidates, the one to try first in front.
-
-    Highest priority first, equal ones in the card's order. Raises TlvError.
-    """
+def directory(body):
+    """The entries of the PPSE's answer: (AID, kernel identifier, extended selection, priority),
+    the middle ones as they came or None, priority 0 for none. Raises TlvError."""
     fci = parse(only(body, 0x6F))
     if first(fci, 0x84) != PPSE:
         raise TlvError("not the answer of a PPSE")
@@ -67,27 +66,37 @@ def candidates(body, combinations):
     for tag, entry in parse(discretionary):
         if tag != 0x61:
             continue
-        if len(found) >= MAX_CANDIDATES:
-            raise TlvError("too many directory entries")
         fields = parse(entry)
         adf = first(fields, 0x4F)
         if adf is None or not 5 <= len(adf) <= 16:
             raise TlvError("directory entry without an AID")
+        api = first(fields, 0x87)
+        priority = api[0] & 0x0F if api else 0
+        found.append((adf, first(fields, 0x9F2A), first(fields, 0x9F29), priority))
+    return found
+
+
+def candidates(entries, combinations):
+    """The candidates among the entries of a `directory`, the one to try first in front.
+
+    Highest priority first, equal ones in the card's order. Raises TlvError.
+    """
+    found = []
+    for adf, kernel, extended, priority in entries:
+        if len(found) >= MAX_CANDIDATES:
+            raise TlvError("too many directory entries")
         combination = _best(adf, combinations)
         if combination is None:
             continue
         ours = combination.parameters.kernel
-        asked = kernel_id(first(fields, 0x9F2A), ours)
+        asked = kernel_id(kernel, ours)
         if asked not in (0, ours):
             continue
         name = adf
-        extended = first(fields, 0x9F29)
         if combination.parameters.extended_selection and extended:
             name = adf + extended
             if len(name) > 16:
                 continue
-        api = first(fields, 0x87)
-        priority = api[0] & 0x0F if api else 0
         found.append(Candidate(name, adf, combination, priority or 16))
     order = [(c.priority, at) for at, c in enumerate(found)]
     order.sort()
@@ -95,35 +104,44 @@ def candidates(body, combinations):
 
 
 class Fci:
-    """What the terminal needs of a SELECT answer: `name` (84), `pdol` (None if absent),
-    `oda` (DF61 bit 7: the card does ODA for online)."""
+    """What the terminal needs of a SELECT answer: `name` (84), `asked` (the PDOL as a list of
+    (tag, length), empty if there is none) and `tags` of it, `oda` (DF61 bit 7: the card does
+    ODA for online)."""
 
-    def __init__(self, name, pdol, oda):
+    def __init__(self, name, asked, oda):
         self.name = name
-        self.pdol = pdol
+        self.asked = asked
+        self.tags = [tag for tag, _ in asked]
         self.oda = oda
 
 
-def _find(data, tag, depth):
-    for got, value in parse(data):
+def _find(items, tag, depth):
+    for got, value in items:
         if got == tag:
             return value
         if is_constructed(got) and depth:
-            inner = _find(value, tag, depth - 1)
+            inner = _find(parse(value), tag, depth - 1)
             if inner is not None:
                 return inner
     return None
 
 
-def parse_fci(body, candidate):
-    """Read the answer to SELECT. Raises TlvError, also if another application answered."""
+def parse_fci(body):
+    """Read the answer to SELECT. Raises TlvError."""
     items = parse(only(body, 0x6F))
     name = first(items, 0x84)
-    if name is None or len(name) > 16 or name[: len(candidate.adf)] != candidate.adf:
-        raise TlvError("another application answered")
+    if name is None or len(name) > 16:
+        raise TlvError("FCI without a name")
     proprietary = first(items, 0xA5)
     if proprietary is None:
         raise TlvError("FCI without its proprietary template")
-    pdol = first(parse(proprietary), 0x9F38)
-    flags = _find(proprietary, 0xDF61, 2)
-    return Fci(name, pdol, bool(flags and flags[0] & 0x40))
+    items = parse(proprietary)
+    pdol = first(items, 0x9F38)
+    flags = _find(items, 0xDF61, 2)
+    asked = dol.parse(pdol) if pdol is not None else []
+    return Fci(name, asked, bool(flags and flags[0] & 0x40))
+
+
+def answers(fci, candidate):
+    """True if it is `candidate`'s application that answered with `fci`."""
+    return fci.name[: len(candidate.adf)] == candidate.adf

@@ -93,7 +93,7 @@ def issuer_key(capk, certificate, remainder, exponent):
     modulus = _key(x, 13, _ISSUER_REST, remainder, exponent, "issuer-cert")
     try:
         owner = bcd.digits(x[2:6])
-        expiry = bcd.year_month(x[7], x[6])
+        expiry = bcd.mmyy(x[6:8])
     except ValueError:
         raise OdaError("issuer-cert", "issuer number or date makes no sense") from None
     if not 3 <= len(owner) <= 8:
@@ -113,7 +113,7 @@ def icc_key(issuer, certificate, remainder, exponent, static):
     modulus = _key(x, 19, _ICC_REST, remainder, exponent, "card-cert")
     try:
         owner = bcd.digits(x[2:12])
-        expiry = bcd.year_month(x[13], x[12])
+        expiry = bcd.mmyy(x[12:14])
     except ValueError:
         raise OdaError("card-cert", "card number or date makes no sense") from None
     return RsaKey(modulus, bytes(exponent), x[14:17], expiry, owner)

@@ -45,7 +45,7 @@ def _read(certificate, kind, owner_size, reason):
         raise OdaError(reason, "algorithm or curve is not known")
     try:
         owner = bcd.digits(certificate[1:at])
-        expiry = bcd.year_month(certificate[at + 1], certificate[at])
+        expiry = bcd.mmyy(certificate[at : at + 2])
     except ValueError:
         raise OdaError(reason, "number or date makes no sense") from None
     point = bytes(certificate[head - _KEY : head])

@@ -37,6 +37,10 @@ _SEALED = (
 )
 
 
+# Objects of records that are checked as soon as they have come.
+_CHECKED = (0x5A, 0x5F34, 0x5F24, 0x5F25)
+
+
 def track2(value):
     """(PAN digits, expiry in months since year 0) of tag 57. Raises Stop."""
     text = value.hex()
@@ -47,7 +51,7 @@ def track2(value):
     if len(rest) < 7 or not rest.isdigit():
         raise Stop(END, "malformed")
     try:
-        return text[:at], bcd.year_month(int(rest[0:2], 16), int(rest[2:4], 16))
+        return text[:at], bcd.months(int(rest[0:2]), int(rest[2:4]))
     except ValueError:
         raise Stop(END, "malformed") from None
 
@@ -73,7 +77,7 @@ class Purchase:
     `begin` has run. `pan`, `atc` are secret and not: only `last_four` leaves the kernel in clear.
     """
 
-    def __init__(self, terminal, candidate, rules, profile, fci_name, terminal_data, date):
+    def __init__(self, terminal, candidate, rules, profile, fci_name, terminal_data, today):
         self.terminal = terminal
         self.combination = candidate.combination
         self.select_name = candidate.name
@@ -81,13 +85,14 @@ class Purchase:
         self.profile = profile
         self.name = fci_name
         self.sent = terminal_data
-        self._months, self._day = bcd.yymmdd(date)
+        self._today = today
         self.data = {}
         self.static = []
         self.records = []
         self.position = 0  # records that have come
         self._held = []  # of these, those not looked at yet
         self._taken = 0
+        self._awaited = _CHECKED
         self.pan = None
         self.psn = 0
         self.atc = 0
@@ -115,8 +120,6 @@ class Purchase:
         if not 7 <= len(data[0x9F10]) <= 32:
             raise Stop(END, "missing")
         self.atc = data[0x9F36][0] << 8 | data[0x9F36][1]
-        self.pan, self._expiry = track2(data[0x57])
-        self._take_psn()
         self._related_in_gpo = 0x9F69 in data
         kind = data[0x9F10][4] & _TYPE_MASK
         self.is_tc = kind == _TC
@@ -128,23 +131,31 @@ class Purchase:
         else:
             data[0x9F27] = bytes((cid,))
 
+    def identify(self):
+        """Whose card it is: PAN, sequence number, expiry. Raises Stop."""
+        if self.pan is not None:
+            return
+        self.pan, self._expiry = track2(self.data[0x57])
+        if 0x5F34 in self.data:
+            self._take_psn()
+
     def _take_psn(self):
-        psn = self.data.get(0x5F34)
-        if psn is not None:
-            if len(psn) != 1:
-                raise Stop(END, "malformed")
-            try:
-                self.psn = bcd.to_int(psn)
-            except ValueError:
-                raise Stop(END, "malformed") from None
+        psn = self.data[0x5F34]
+        if len(psn) != 1:
+            raise Stop(END, "malformed")
+        try:
+            self.psn = bcd.to_int(psn)
+        except ValueError:
+            raise Stop(END, "malformed") from None
 
     def decide_path(self):
         """Every check that the GPO answer allows; then the AFL. Raises Stop."""
+        self.identify()
         data = self.data
         cid = data[0x9F27][0] & 0xC0
         if self.terminal.denied(self.pan):
             raise Stop(DECLINED, "denied")
-        if self._expiry < self._months:
+        if self._expiry < self._today[0]:
             raise Stop(DECLINED, "expired")
         if cid == 0:
             raise Stop(DECLINED, "card-refuses")
@@ -179,9 +190,13 @@ class Purchase:
         return not self.is_tc or len(self.records) > 1
 
     def _locate(self):
-        if self.records:
-            return
-        self.records = parse_afl(self.data[0x94])
+        if not self.records:
+            self.records = parse_afl(self.data[0x94])
+
+    def _authentication(self):
+        """The Authentication, made when it is first needed."""
+        if self.authentication is not None:
+            return self.authentication
         for at, (_, _, signed) in enumerate(self.records):
             if signed:
                 self._signed_upto = at + 1
@@ -191,9 +206,9 @@ class Purchase:
             self.combination.parameters.rid(),
             self.data,
             self.static,
-            self._months,
-            self._day,
+            self._today,
         )
+        return self.authentication
 
     def _check_cvm(self):
         """Card transaction qualifiers 9F6C (Book C-3, annex A.2; JR/T 0025.12, 7.6)."""
@@ -250,6 +265,10 @@ class Purchase:
 
     def look(self):
         """Take in all that is held, whatever may be wrong with it."""
+        try:
+            self.identify()
+        except Stop:
+            pass
         while self._held:
             try:
                 self.take_held()
@@ -265,21 +284,27 @@ class Purchase:
         self._check_fields()
 
     def _check_fields(self):
-        """PAN, dates and lengths of what records have brought so far."""
+        """PAN, dates and lengths of what a record has brought; each comes once."""
+        for tag in self._awaited:
+            if tag in self.data:
+                break
+        else:
+            return
         data = self.data
-        pan = data.get(0x5A)
-        if pan is not None:
+        awaited = self._awaited
+        self._awaited = [tag for tag in awaited if tag not in data]
+        if 0x5A in data and 0x5A in awaited:
             try:
-                same = bcd.digits(pan) == self.pan
+                same = bcd.digits(data[0x5A]) == self.pan
             except ValueError:
                 raise Stop(END, "malformed") from None
             if not same:
                 raise Stop(DECLINED, "pan")
-        self._take_psn()
-        today = (self._months, self._day)
-        if 0x5F24 in data and self._date(0x5F24) < today:
+        if 0x5F34 in data and 0x5F34 in awaited:
+            self._take_psn()
+        if 0x5F24 in data and 0x5F24 in awaited and self._date(0x5F24) < self._today:
             raise Stop(DECLINED, "expired")
-        if 0x5F25 in data and self._date(0x5F25) > today:
+        if 0x5F25 in data and 0x5F25 in awaited and self._date(0x5F25) > self._today:
             raise Stop(DECLINED, "expired")  # not effective yet
 
     def _date(self, tag):
@@ -300,20 +325,22 @@ class Purchase:
         if not (self.is_tc or all_read):
             return False
         try:
+            authentication = self._authentication()
             done = self._taken >= self._signed_upto
-            return self.authentication.advance(Authentication.EARLY, self.pan, done)
+            return authentication.advance(Authentication.EARLY, self.pan, done)
         except OdaError as e:
             raise self._oda_failed(e.reason) from None
 
     def _authenticate(self, stage):
         final = stage == Authentication.FINAL
+        authentication = self._authentication()
         done = self._taken >= self._signed_upto
         sent = self.sent
         try:
-            while self.authentication.advance(stage, self.pan, done):
+            while authentication.advance(stage, self.pan, done):
                 pass  # issuer, card, signature: three pieces at most
             if not self.verified:
-                self.verified = self.authentication.check_fdda(
+                self.verified = authentication.check_fdda(
                     sent[0x9F37], sent[0x9F02], sent[0x5F2A], final
                 )
         except OdaError as e:
@@ -333,7 +360,8 @@ class Purchase:
 
     def redo_last(self, body):
         """Take the last record from its backup on the card; True if then all is verified."""
-        self._undo = (dict(self.data), len(self.static), self.position, self.verified)
+        self._undo = (dict(self.data), len(self.static), self._awaited)
+        self._undo += (self.position, self.verified)
         try:
             self.hold(body)
             self.finish()
@@ -344,7 +372,7 @@ class Purchase:
 
     def undo_last(self):
         """Go back to before `redo_last`."""
-        data, parts, self.position, self.verified = self._undo
+        data, parts, self._awaited, self.position, self.verified = self._undo
         self._taken = self.position
         self._held = []
         self.data.clear()
@@ -383,10 +411,13 @@ class Purchase:
         known = {0x84: self.name, 0x9F34: self._cvm}
         result = []
         for tag in _SEALED:
-            for source in (known, self.data, self.sent, self.terminal.values):
-                if tag in source:
-                    result.append((tag, source[tag]))
-                    break
+            value = known.get(tag)
+            if value is None:
+                value = self.data.get(tag)
+            if value is None:
+                value = self.sent.get(tag)  # the terminal's own values are in it
+            if value is not None:
+                result.append((tag, value))
         return result
 
     def outcome(self, code, reason, flags=0):

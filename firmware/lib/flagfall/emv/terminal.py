@@ -7,6 +7,7 @@ ECASH = 1  # offline purchase, the card answers with a TC
 ODA = 2  # transit: ARQC and fDDA accepted offline, authorised later
 
 ISSUER_CACHE = 8  # recovered issuer keys that are kept
+ANSWER_CACHE = 8  # answers to SELECT that need not be read again, and as many of the PPSE
 
 
 def _nobody(pan, psn=0):
@@ -74,7 +75,10 @@ class Terminal:
         self.stored = StoredLimits() if stored is None else stored
         self.balance_after_in_gpo = balance_after_in_gpo
         self.sm2 = sm2
-        self.issuer_keys = IssuerKeyCache(ISSUER_CACHE)
+        self.issuer_keys = Cache(ISSUER_CACHE)
+        # Cards of one issuer answer SELECT alike, byte by byte.
+        self.directories = Cache(ANSWER_CACHE)
+        self.applications = Cache(ANSWER_CACHE)
         # Fixed values for data object lists and for the record.
         self.values = {
             0x9F33: bytes(capabilities),
@@ -93,36 +97,37 @@ class Terminal:
         return bool(self.ttq_mask[0] & 0x02)
 
 
-class IssuerKeyCache:
-    """Recovered issuer keys by the hash of what they were recovered from; oldest out first.
+class Cache:
+    """What was read from some bytes, by these bytes or their hash; oldest out first.
 
-    A certificate that failed is not kept. Expiry and revocation are checked at each use.
+    Issuer keys: a certificate that failed is not kept; expiry and revocation are checked at each
+    use.
     """
 
     def __init__(self, size):
         self._size = size
         self._order = []
-        self._keys = {}
+        self._kept = {}
         self.hits = 0
         self.misses = 0
 
-    def get(self, digest):
-        key = self._keys.get(digest)
-        if key is None:
+    def get(self, key):
+        result = self._kept.get(key)
+        if result is None:
             self.misses += 1
         else:
             self.hits += 1
-        return key
+        return result
 
-    def put(self, digest, key):
-        if digest in self._keys:
+    def put(self, key, result):
+        if key in self._kept:
             return
         if len(self._order) >= self._size:
-            del self._keys[self._order.pop(0)]
-        self._order.append(digest)
-        self._keys[digest] = key
+            del self._kept[self._order.pop(0)]
+        self._order.append(key)
+        self._kept[key] = result
 
     def clear(self):
         """Forget all, as when CA keys are changed."""
         self._order = []
-        self._keys = {}
+        self._kept = {}

@@ -84,12 +84,17 @@ def parse(data):
             continue
         if len(found) >= MAX_OBJECTS:
             raise TlvError("too many data objects")
-        # Most objects have a short tag and a short length; the rest take the long way.
-        if tag & 0x1F != 0x1F and at + 1 < end and data[at + 1] < 0x80:
-            start = at + 2
-            at = start + data[at + 1]
-            if at > end:
-                raise TlvError("value runs over the end")
+        # Most objects have a tag of one or two bytes and a short length; the rest, and what is
+        # wrong, take the long way.
+        start = at + 1
+        if tag & 0x1F == 0x1F and start < end and 0 < data[start] < 0x80:
+            tag = tag << 8 | data[start]
+            start += 1
+        elif tag & 0x1F == 0x1F:
+            start = end
+        if start < end and data[start] < 0x80 and start + data[start] < end:
+            at = start + 1 + data[start]
+            start += 1
         else:
             tag, start, at = header(data, at, end)
         found.append((tag, data[start:at]))
@@ -126,7 +131,8 @@ def collect(data, into, depth=0):
     if depth >= MAX_DEPTH:
         raise TlvError("templates nested too deep")
     for tag, value in parse(data):
-        if is_constructed(tag):
+        # is_constructed(tag), without the call
+        if (tag if tag < 0x100 else tag >> 8 if tag < 0x10000 else tag >> 16) & _CONSTRUCTED:
             collect(value, into, depth + 1)
         elif tag in into:
             raise TlvError("tag %X occurs twice" % tag)
@@ -138,10 +144,13 @@ def collect(data, into, depth=0):
 
 def encode(tag, value):
     """Return tag, length in its shortest form, and value. Values of up to 65535 bytes."""
+    n = len(value)
+    if n < 0x80 and tag < 0x10000:  # nearly always
+        head = (tag, n) if tag < 0x100 else (tag >> 8, tag & 0xFF, n)
+        return bytes(head) + value
     size = 1
     while tag >> (8 * size):
         size += 1
-    n = len(value)
     if n < 0x80:
         length = bytes((n,))
     elif n < 0x100:

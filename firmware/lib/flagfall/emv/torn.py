@@ -5,7 +5,7 @@
 # backup of that record. Read again after a SELECT without GPO, the backup carries the 9F69 of
 # the torn payment if, and only if, the card has debited: the fDDA hash over it is the proof.
 
-from flagfall.emv import outcome
+from flagfall.emv import bcd, outcome
 from flagfall.emv.authentication import check_related
 from flagfall.emv.oda_rsa import OdaError
 from flagfall.emv.outcome import Outcome
@@ -153,9 +153,8 @@ def make(purchase, now_s):
     purchase.look()
     context.aid = purchase.select_name
     context.sfi, context.record = purchase.next_record()
-    last = purchase.outcome(outcome.TORN, "torn")
-    context.amount = last.amount
-    context.currency = last.currency
+    context.amount = bcd.to_int(purchase.sent[0x9F02])
+    context.currency = purchase.terminal.currency
     context.atc = purchase.atc
     context.un = purchase.sent[0x9F37]
     context.amount_bcd = purchase.sent[0x9F02]
@@ -165,7 +164,7 @@ def make(purchase, now_s):
     context.torn_at_s = now_s
     context.profile = purchase.profile
     context.verified = purchase.try_to_verify()
-    context.dynamic = purchase.authentication.dynamic
+    context.dynamic = purchase.authentication.dynamic  # `try_to_verify` has seen to it
     pan, psn = purchase.pan, purchase.psn
     context.same_card = lambda other, number: other == pan and number == psn
     context.purchase = purchase

@@ -95,7 +95,7 @@ class Transaction:
             raise ValueError("unpredictable number has 4 bytes, time 3")
         if not 0 <= amount <= MAX_AMOUNT:
             raise ValueError("amount must be 0 to %d minor units" % MAX_AMOUNT)
-        bcd.yymmdd(date)
+        self._today = bcd.yymmdd(date)
         bcd.to_int(time)
         self.terminal = terminal
         self.amount = amount
@@ -116,7 +116,6 @@ class Transaction:
         self._stored = stored
         self._confirmed = confirmed
         self._now_s = now_s
-        self._date = bytes(date)
         self._state = _NEW
         self._combinations = None
         self._candidates = []
@@ -134,7 +133,7 @@ class Transaction:
                 0x9F02: bcd.from_int(amount, 6),
                 0x9F03: bytes(6),
                 0x95: bytes(5),
-                0x9A: self._date,
+                0x9A: bytes(date),
                 0x9F21: bytes(time),
                 0x9C: b"\x00",
                 0x9F37: bytes(un),
@@ -281,7 +280,12 @@ class Transaction:
             raise Stop(END, "blocked")
         if status != 0x9000:
             raise Stop(END, "no-application")
-        self._candidates = entry_point.candidates(body, self._combinations)
+        known = self.terminal.directories
+        entries = known.get(body)
+        if entries is None:
+            entries = entry_point.directory(body)
+            known.put(body, entries)
+        self._candidates = entry_point.candidates(entries, self._combinations)
         return self._select_next()
 
     def _select_next(self):
@@ -300,11 +304,15 @@ class Transaction:
         combination = self._candidate.combination
         kernel = rules(combination.parameters.kernel)
         try:
-            fci = entry_point.parse_fci(body, self._candidate)
-            asked = dol.parse(fci.pdol) if fci.pdol is not None else []
-            tags = [tag for tag, _ in asked]
+            known = self.terminal.applications
+            fci = known.get(body)
+            if fci is None:
+                fci = entry_point.parse_fci(body)
+                known.put(body, fci)
+            if not entry_point.answers(fci, self._candidate):
+                raise TlvError("another application answered")
             for tag in kernel.pdol:
-                if tag not in tags:
+                if tag not in fci.tags:
                     raise TlvError("PDOL does not ask for %X" % tag)
             profile = self._profile(combination, kernel, fci)
             if profile is None:
@@ -313,12 +321,12 @@ class Transaction:
             values = self._values  # no GPO is followed by another candidate: one set is enough
             values[0x9F66] = combination.ttq(self.terminal.ttq_mask, profile)
             values[0x9F09] = combination.parameters.version
-            data = dol.build(asked, values)
+            data = dol.build(fci.asked, values)
         except TlvError:
             self._why = "malformed"
             return self._select_next()
         self._purchase = Purchase(
-            self.terminal, self._candidate, kernel, profile, fci.name, values, self._date
+            self.terminal, self._candidate, kernel, profile, fci.name, values, self._today
         )
         self._state = _GPO
         if self._torn is not None:
@@ -340,10 +348,12 @@ class Transaction:
             code, reason = purchase.rules.status.get(status, (END, "card-refuses"))
             raise Stop(code, reason)
         purchase.begin(body)
-        result = self._torn.judge(purchase, self.amount) if self._unresolved() else None
-        if result is not None:
-            self._end(result)
-            return None
+        if self._unresolved():
+            purchase.identify()
+            result = self._torn.judge(purchase, self.amount)
+            if result is not None:
+                self._end(result)
+                return None
         if purchase.reads_ahead():
             self._unchecked = True
         else:

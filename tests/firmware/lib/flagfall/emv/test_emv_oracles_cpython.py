@@ -59,7 +59,7 @@ def test_readers_end_in_their_own_errors(data: bytes) -> None:
         (lambda: records.parse_afl(data), tlv.TlvError),
         (lambda: records.take(2, data, {}), tlv.TlvError),
         (lambda: records.take(12, data, {}), tlv.TlvError),
-        (lambda: entry_point.candidates(data, []), tlv.TlvError),
+        (lambda: entry_point.directory(data), tlv.TlvError),
         (lambda: parse_aid(data), ParameterError),
         (lambda: parse_capk(data), CapkError),
         (lambda: unpack(data, None), ValueError),

@@ -15,6 +15,10 @@ H = bytes.fromhex
 RID = sc.RID
 
 
+def candidates(body, combinations):
+    return entry_point.candidates(entry_point.directory(body), combinations)
+
+
 def allowed(*names, exact=False):
     rows = [aid.AidParameters(H(name), exact) for name in names]
     return [preprocessing.Combination(row, False, False, True) for row in rows]
@@ -38,12 +42,12 @@ def test_real_ppse_answer():
     # A qPBOC debit card of 2020, and a T-Union card's personalisation.
     body = H("6F30840E325041592E5359532E4444463031A51EBF0C1B61194F08A000000333010101")
     body += H("500A50424F43204445424954870101")
-    found = entry_point.candidates(body, allowed("A000000333010101"))
+    found = candidates(body, allowed("A000000333010101"))
     assert [c.adf for c in found] == [RID + b"\x01\x01\x01"] and found[0].priority == 1
     two = H("61194F08A000000632010106500A4D4F545F545F43415348870101")
     two += H("61174F08A00000063201010550084D4F545F545F4550870102")
     body = encode(0x6F, encode(0x84, entry_point.PPSE) + encode(0xA5, encode(0xBF0C, two)))
-    found = entry_point.candidates(body, allowed("A0000006320101"))
+    found = candidates(body, allowed("A0000006320101"))
     assert [c.adf[-1] for c in found] == [6, 5]
 
 
@@ -55,15 +59,15 @@ def test_priority_then_order():
         entry("A000000333010106", 2),
         entry("A000000333010108", 0),
     )
-    found = entry_point.candidates(body, allowed("A000000333"))
+    found = candidates(body, allowed("A000000333"))
     assert [c.adf[-1] for c in found] == [3, 2, 6, 1, 8]
 
 
 def test_partial_and_exact_names():
     body = ppse(entry("A00000033301010101"), entry("A0000003330102"))
-    assert len(entry_point.candidates(body, allowed("A000000333010101"))) == 1
-    assert entry_point.candidates(body, allowed("A000000333010101", exact=True)) == []
-    best = entry_point.candidates(body, allowed("A000000333", "A000000333010101"))
+    assert len(candidates(body, allowed("A000000333010101"))) == 1
+    assert candidates(body, allowed("A000000333010101", exact=True)) == []
+    best = candidates(body, allowed("A000000333", "A000000333010101"))
     assert [len(c.combination.parameters.aid) for c in best] == [8, 5]
 
 
@@ -83,7 +87,7 @@ def test_kernel_identifier():
         value = None if value is None else H(value)
         assert entry_point.kernel_id(value, 7) == expected, value
     name = "A000000333010101"
-    take = lambda k: len(entry_point.candidates(ppse(entry(name, 1, t9F2A=k)), allowed(name)))  # noqa: E731
+    take = lambda k: len(candidates(ppse(entry(name, 1, t9F2A=k)), allowed(name)))  # noqa: E731
     assert [take(k) for k in ("07", "00", "03", "810156")] == [1, 1, 0, 0]
 
 
@@ -91,9 +95,9 @@ def test_extended_selection():
     name = "A000000333010101"
     combinations = allowed(name)
     body = ppse(entry(name, 1, t9F29="0102"))
-    assert entry_point.candidates(body, combinations)[0].name == H(name)
+    assert candidates(body, combinations)[0].name == H(name)
     combinations[0].parameters.extended_selection = True
-    assert entry_point.candidates(body, combinations)[0].name == H(name + "0102")
+    assert candidates(body, combinations)[0].name == H(name + "0102")
     command = entry_point.select_command(H(name + "0102"))
     assert command == H("00A404000A" + name + "010200")
 
@@ -109,7 +113,7 @@ def test_ppse_that_makes_no_sense():
         ppse(encode(0x87, b"\x01")),  # no 4F
         ppse(*[entry("A000000333010101")] * 17),
     ):
-        raises(TlvError, entry_point.candidates, body, allowed("A000000333"))
+        raises(TlvError, candidates, body, allowed("A000000333"))
 
 
 def test_limits_decide_the_ttq():

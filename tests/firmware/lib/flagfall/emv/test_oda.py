@@ -11,7 +11,7 @@ from expect import raises  # noqa: E402
 from flagfall.emv import capk, oda_rsa, oda_sm2, sm2  # noqa: E402
 from flagfall.emv.oda_rsa import OdaError  # noqa: E402
 from flagfall.emv.sm3 import sm3  # noqa: E402
-from flagfall.emv.terminal import IssuerKeyCache  # noqa: E402
+from flagfall.emv.terminal import Cache  # noqa: E402
 from flagfall.emv.tlv import encode  # noqa: E402
 
 H = bytes.fromhex
@@ -175,7 +175,7 @@ def test_the_store_has_bounds():
 
 
 def test_issuer_key_cache_drops_the_oldest():
-    cache = IssuerKeyCache(2)
+    cache = Cache(2)
     for name in ("a", "b", "a", "c"):
         cache.put(name, name.upper())
     assert [cache.get(name) for name in ("a", "b", "c")] == [None, "B", "C"]

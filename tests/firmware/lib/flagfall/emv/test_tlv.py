@@ -108,9 +108,9 @@ def test_bcd():
     assert bcd.digits(H("621094800FFF")) == "621094800"
     raises(ValueError, bcd.digits, H("62F1"))
     raises(ValueError, bcd.digits, H("FFFF"))
-    assert bcd.year_month(0x49, 0x12) == 2049 * 12 + 11
-    assert bcd.year_month(0x50, 0x01) == 1950 * 12
-    raises(ValueError, bcd.year_month, 0x20, 0x13)
+    assert bcd.months(49, 12) == 2049 * 12 + 11
+    assert bcd.mmyy(b"\x01\x50") == 1950 * 12
+    raises(ValueError, bcd.mmyy, b"\x13\x20")
     assert bcd.yymmdd(H("261124")) == (2026 * 12 + 10, 24)
     raises(ValueError, bcd.yymmdd, H("261132"))
     raises(ValueError, bcd.yymmdd, H("2611"))
