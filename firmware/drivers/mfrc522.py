@@ -97,6 +97,8 @@ class MFRC522:
         self._card = None  # the ISO-DEP side of the activated card
         self._framing = 0  # TxMode and RxMode b1..0: 0 is type A
         self._work = None  # what to do while the card is waited for
+        self._mode = -1  # what TxMode and RxMode hold
+        self._timeout_us = -1  # what the chip's timer is set to
         self._engaged = False  # a card may still be in a state in which it hears no WUPA
         self.version = 0
         self.retries = 0  # blocks that were repeated or asked for again
@@ -107,6 +109,7 @@ class MFRC522:
         self._card = None
         write = self._bus.write
         write(_COMMAND, _SOFT_RESET)
+        self._mode = self._timeout_us = -1
         start = self._ticks_ms()
         await self._sleep_ms(1)
         while self._bus.read(_COMMAND) & _POWER_DOWN:
@@ -237,26 +240,31 @@ class MFRC522:
 
     async def _air(self, tx, bits, crc, timeout_us):
         """Return (answer, collision): None for silence, b"" for a damaged one."""
+        # Each access costs more than its bits: what stands already is not written again.
         write = self._bus.write
-        write(_COMMAND, _IDLE)
         write(_COM_IRQ, 0x7F)
         write(_FIFO_LEVEL, 0x80)
         self._bus.write_many(_FIFO_DATA, tx)
         mode = self._framing | (0x80 if crc else 0x00)
-        write(_TX_MODE, mode)
-        write(_RX_MODE, mode)
-        self._set_timer(timeout_us)
+        if mode != self._mode:
+            write(_TX_MODE, mode)
+            write(_RX_MODE, mode)
+            self._mode = mode
+        if timeout_us != self._timeout_us:
+            self._set_timer(timeout_us)
+            self._timeout_us = timeout_us
         write(_BIT_FRAMING, bits)
         write(_COMMAND, _TRANSCEIVE)
         write(_BIT_FRAMING, 0x80 | bits)
         irq = await self._wait(timeout_us // 1000 + _MARGIN_MS)
+        if not irq & _IRQ_RX:
+            write(_COMMAND, _IDLE)
+            return None, False
         error = self._bus.read(_ERROR)
         n = self._bus.read(_FIFO_LEVEL) & 0x7F
-        odd = self._bus.read(CONTROL) & 0x07
+        odd = 0 if crc else self._bus.read(CONTROL) & 0x07  # the CRC covers whole bytes only
         rx = self._bus.read_many(_FIFO_DATA, min(n, 64)) if n else b""
         write(_COMMAND, _IDLE)
-        if not irq & _IRQ_RX:
-            return None, False
         if error & _ERR_COLLISION:
             return b"", True
         if error & _ERR_DAMAGE or odd:

@@ -33,9 +33,7 @@ class RegisterBus:
 
     def read_many(self, register, n):
         """Return `n` bytes (at most 64) read from one register, the FIFO."""
-        address = 0x80 | register << 1
-        for i in range(n):
-            self._burst_out[i] = address
+        self._burst_out[:n] = bytes((0x80 | register << 1,)) * n
         self._burst_out[n] = 0
         self._cs(0)
         self._spi.write_readinto(

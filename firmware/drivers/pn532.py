@@ -16,7 +16,7 @@ from drivers.reader import (
     Target,
 )
 from flagfall import pn532_frame as frames
-from flagfall.pn532_frame import ACK, TO_CHIP, TO_HOST, encode, whole
+from flagfall.pn532_frame import ACK, TO_CHIP, TO_HOST, encode, missing, whole
 
 try:
     from micropython import const
@@ -107,28 +107,24 @@ class PN532:
         self._target = 0
         await self._bus.wake(attempt)
         # Normal mode; the IRQ line is driven, though HSU does not need it.
-        await self._command(bytes((_SAM_CONFIGURATION, 0x01, 0x14, 0x01)), _COMMAND_MS)
+        await self._tell(_SAM_CONFIGURATION, 0x01, 0x14, 0x01)
         if self._bus.speed_code is not None:
-            await self._command(bytes((_SET_SERIAL_BAUD_RATE, self._bus.speed_code)), _COMMAND_MS)
+            await self._tell(_SET_SERIAL_BAUD_RATE, self._bus.speed_code)
             await self._bus.write(frames.ACK)  # only then does the chip change (UM 7.2.7)
             await self._bus.use_speed()
-        version = await self._command(bytes((_GET_FIRMWARE_VERSION,)), _COMMAND_MS)
+        version = await self._tell(_GET_FIRMWARE_VERSION)
         if len(version) < 4 or version[0] != _IC_PN532:
             raise ReaderProtocolError("the reader is not a PN532: it says %s" % version.hex())
         self.firmware = (version[1], version[2])
-        await self._command(bytes((_SET_PARAMETERS, _PARAMETERS)), _COMMAND_MS)
-        await self._command(
-            bytes((_RF_CONFIGURATION, _RF_RETRIES, 0xFF, 0x01, _PASSIVE_RETRIES)), _COMMAND_MS
-        )
+        await self._tell(_SET_PARAMETERS, _PARAMETERS)
+        await self._tell(_RF_CONFIGURATION, _RF_RETRIES, 0xFF, 0x01, _PASSIVE_RETRIES)
         await self.field(False)
 
     async def field(self, on):
         """Switch the RF field. Off powers the card down and ends its activation."""
         if not on:
             self._target = 0
-        await self._command(
-            bytes((_RF_CONFIGURATION, _RF_FIELD, 0x01 if on else 0x00)), _COMMAND_MS
-        )
+        await self._tell(_RF_CONFIGURATION, _RF_FIELD, 0x01 if on else 0x00)
 
     async def activate(self, timeout_ms):
         """Poll until a card answers; return its Target, or None after `timeout_ms`.
@@ -148,7 +144,7 @@ class PN532:
     async def _poll(self, br_ty):
         self._target = 0
         afi = b"\x00" if br_ty else b""  # type B: every application family
-        request = bytes((_IN_LIST_PASSIVE_TARGET, 2, br_ty)) + afi
+        request = bytes((TO_CHIP, _IN_LIST_PASSIVE_TARGET, 2, br_ty)) + afi
         try:
             answer = await self._command(request, _POLL_MS)
             found = (_type_b_targets if br_ty else _type_a_targets)(answer)
@@ -170,19 +166,17 @@ class PN532:
         """
         if not self._target:
             raise CardLost("no card is activated")
-        view = memoryview(apdu)
-        at = 0
-        while len(apdu) - at > _CHUNK:
-            part = bytes((_IN_DATA_EXCHANGE, self._target | _MORE)) + bytes(view[at : at + _CHUNK])
-            self._check(await self._exchange(part))
-            at += _CHUNK
-        request = bytes((_IN_DATA_EXCHANGE, self._target)) + bytes(view[at:])
-        answer = await self._exchange(request, work)
+        while len(apdu) > _CHUNK:
+            head = bytes((TO_CHIP, _IN_DATA_EXCHANGE, self._target | _MORE))
+            self._check(await self._exchange(head + apdu[:_CHUNK]))
+            apdu = apdu[_CHUNK:]
+        head = bytes((TO_CHIP, _IN_DATA_EXCHANGE, self._target))
+        answer = await self._exchange(head + apdu, work)
         if not self._check(answer) & _MORE:
             return answer[1:]
         response = bytearray(answer[1:])
         while answer[0] & _MORE:
-            answer = await self._exchange(request[:2])
+            answer = await self._exchange(head)
             self._check(answer)
             if len(answer) < 2 or len(response) + len(answer) > _MAX_RESPONSE:
                 raise ReaderProtocolError("the reader chains a response without end")
@@ -193,13 +187,13 @@ class PN532:
         """Ask the activated card for a sign of life (UM 7.2.1, attention request)."""
         if not self._target:
             return False
-        answer = await self._command(bytes((_DIAGNOSE, 0x06)), _COMMAND_MS)
+        answer = await self._tell(_DIAGNOSE, 0x06)
         return len(answer) == 1 and answer[0] == 0
 
     async def release(self):
         """Deselect the card. The field stays on; a card that has left is no error."""
         self._target = 0
-        await self._command(bytes((_IN_RELEASE, 0)), _COMMAND_MS)
+        await self._tell(_IN_RELEASE, 0)
 
     async def _exchange(self, request, work=None):
         try:
@@ -223,11 +217,17 @@ class PN532:
 
     # One command and its answer, UM 6.2.1: frame out, ACK in, response in.
 
-    async def _command(self, command, timeout_ms, repeatable=True, work=None):
-        """Return the response's data behind its code. `repeatable`: may be sent again freely.
-        `work`: to be called while there is no answer."""
-        frame = encode(bytes((TO_CHIP,)) + command)
-        code = command[0] + 1
+    async def _tell(self, *octets):
+        """A command that concerns the chip alone."""
+        return await self._command(bytes((TO_CHIP,) + octets), _COMMAND_MS)
+
+    async def _command(self, payload, timeout_ms, repeatable=True, work=None):
+        """Send `payload`, TFI first; return the response's data behind its code.
+
+        `repeatable`: may be sent again freely. `work`: to be called while there is no answer.
+        """
+        frame = encode(payload)
+        code = payload[1] + 1
         for _ in range(_TRIES):
             await self._send(frame)
             taken, answer = await self._wait(code, _ACK_MS, True, work)
@@ -320,6 +320,12 @@ class PN532:
                         self._acked = True
                         return True, None
                 else:
+                    # A UART hands a long frame over in two or three pieces.
+                    while missing(chunk) > 0 and len(chunk) < _READ:
+                        rest = await self._bus.read(missing(chunk), self._bus.gap_ms)
+                        if not rest:
+                            break
+                        chunk += rest
                     payload = whole(chunk)
                     if payload and payload[0] == TO_HOST and payload[1] == code:
                         return True, payload

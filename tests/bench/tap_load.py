@@ -18,7 +18,7 @@ from drivers.mfrc522 import MFRC522
 from drivers.mfrc522_spi import RegisterBus
 from drivers.pn532 import PN532
 from drivers.pn532_hsu import HSU
-from flagfall.emv import oda_rsa
+from flagfall.emv import entry_point, oda_rsa
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.authentication import Authentication
 from flagfall.emv.capk import CapkStore
@@ -72,14 +72,14 @@ def counted_pow(base, exponent, modulus):
 
 
 def apart(owner, name, label):
-    """Mark the work of a method as `label`, wherever in a tap it is done."""
+    """Mark the work of a method, or of a module's function, as `label`, wherever it is done."""
     real = getattr(owner, name)
 
-    def marked(self, *args):
+    def marked(first, *args):
         before = meter.mark("wait")
         meter.mark("%s %d" % (label, len(args[0])) if name == "_take" else label)
         try:
-            return real(self, *args)
+            return real(first, *args)
         finally:
             meter.mark(before)
 
@@ -265,6 +265,8 @@ def main(what, path):
         tap = json.load(f)
     meter = Meter(what)
     oda_rsa.pow = counted_pow
+    apart(entry_point, "directory", "kernel directory")
+    apart(entry_point, "parse_fci", "kernel fci")
     apart(Transaction, "_decide", "kernel decide")
     apart(Transaction, "_conclude", "kernel finish")
     apart(Purchase, "_take", "kernel take")

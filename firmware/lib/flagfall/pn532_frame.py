@@ -73,6 +73,14 @@ def whole(data):
     return None if (sum(payload) + data[end]) & 0xFF else payload
 
 
+def missing(data):
+    """How many bytes are still to come of the normal frame that `data` begins with; 0 if it is
+    whole, or begins with something else."""
+    if len(data) < 5 or data[2] != 0xFF or data[0] or data[1] or (data[3] + data[4]) & 0xFF:
+        return 0
+    return max(data[3] + 7 - len(data), 0)
+
+
 class Decoder:
     """Finds frames in a stream of bytes that may hold noise, in a buffer of fixed size.
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from flagfall.emv import oda_rsa, outcome
+from flagfall.emv import entry_point, oda_rsa, outcome
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkStore
 from flagfall.emv.purchase import Purchase
@@ -341,17 +341,19 @@ def _charged(clock: Clock, cost: TerminalCost) -> Iterator[None]:
         clock.cpu(cost.around_rsa, "kernel: certificates")
         return pow(base, exponent, modulus)
 
-    def charge(owner: type, name: str, phase: str) -> None:
+    def charge(owner: Any, name: str, phase: str) -> None:
         real = getattr(owner, name)
 
-        def wrapped(self: Any, *body: bytes) -> Any:
+        def wrapped(first: Any, *body: bytes) -> Any:
             clock.cpu(cost.kernel[phase].of(sum(map(len, body))), "kernel: " + phase)
-            return real(self, *body)
+            return real(first, *body)
 
         undo.append((owner, name, real))
         setattr(owner, name, wrapped)
 
-    undo: list[tuple[type, str, Any]] = []
+    undo: list[tuple[Any, str, Any]] = []
+    charge(entry_point, "directory", "directory")
+    charge(entry_point, "parse_fci", "fci")
     charge(Transaction, "_decide", "decide")
     charge(Transaction, "_conclude", "finish")
     charge(Purchase, "_take", "take")

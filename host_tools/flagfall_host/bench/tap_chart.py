@@ -31,14 +31,16 @@ def draw(result: TapResult, path: Path) -> None:
         )
         axes.text(-result.total_us / 1000 * 0.01, row, name, va="center", ha="right")
     total, floor = result.total_us / 1000, result.floor_us / 1000
+    held = result.card_us / 1000
     axes.axvline(total, color="black", linewidth=0.8)
+    axes.axvline(held, color="black", linewidth=0.8, linestyle="--")
     axes.set_xlim(0, total * 1.08)
     axes.set_ylim(len(_LANES) - 0.5, -0.5)
     axes.set_yticks([])
     axes.set_xlabel("ms from field on (modelled)")
     axes.set_title(
         f"{result.card}, {result.chip}, {result.profile}: {result.outcome}, {result.apdus} APDUs,"
-        f" {total:.0f} ms, floor {floor:.0f} ms",
+        f" card may go at {held:.0f} ms (dashed), verdict {total:.0f} ms, floor {floor:.0f} ms",
         fontsize=11,
     )
     for side in ("left", "right", "top"):

@@ -409,15 +409,16 @@ class Purchase:
     def sealed(self):
         """(tag, value) in the order of docs/formats.md section 4, as far as they are known."""
         known = {0x84: self.name, 0x9F34: self._cvm}
+        data = self.data
+        sent = self.sent  # the terminal's own values are in it
         result = []
         for tag in _SEALED:
-            value = known.get(tag)
-            if value is None:
-                value = self.data.get(tag)
-            if value is None:
-                value = self.sent.get(tag)  # the terminal's own values are in it
-            if value is not None:
-                result.append((tag, value))
+            if tag in known:
+                result.append((tag, known[tag]))
+            elif tag in data:
+                result.append((tag, data[tag]))
+            elif tag in sent:
+                result.append((tag, sent[tag]))
         return result
 
     def outcome(self, code, reason, flags=0):

@@ -154,3 +154,29 @@ def test_the_buffer_stays_bounded_under_endless_noise():
         d.decode(b"\x00\xff\xff\xff\x01\x09\xf6" + bytes(range(1, 200)))
     d.gap()
     assert not d.pending
+
+
+def test_whole_frames_and_nothing_else():
+    for n in (1, 2, 60, 254, 255):
+        payload = bytes([(i * 7 + n) & 0xFF for i in range(n)])
+        frame = pn532_frame.encode(payload)
+        assert pn532_frame.whole(frame) == payload and pn532_frame.missing(frame) == 0
+        for cut in range(5, len(frame)):
+            assert pn532_frame.whole(frame[:cut]) is None
+            assert pn532_frame.missing(frame[:cut]) == len(frame) - cut
+        for at in range(len(frame)):
+            spoilt = bytearray(frame)
+            spoilt[at] ^= 0x41
+            assert pn532_frame.whole(bytes(spoilt)) is None, (n, at)
+        for other in (b"\x00" + frame, frame + b"\x00", frame + frame, frame[1:]):
+            assert pn532_frame.whole(other) is None
+    extended = pn532_frame.encode(bytes(100), extended=True)
+    for other in (
+        b"",
+        b"\x00",
+        pn532_frame.ACK,
+        pn532_frame.NACK,
+        extended,
+        pn532_frame.encode(bytes(256)),
+    ):
+        assert pn532_frame.whole(other) is None and pn532_frame.missing(other) == 0
