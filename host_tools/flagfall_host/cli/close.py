@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from flagfall.receipt import money
+from rich.console import Console
 from rich.progress import Progress
 
 from flagfall_host.acquirer.client import Acquirer
@@ -37,7 +38,8 @@ def close(
     waits = False
     try:
         typer.echo(f"signed in: batch {acquirer.sign_in()}")
-        with Progress(transient=True) as bar:
+        screen = Console(stderr=True)
+        with Progress(transient=True, console=screen, disable=not screen.is_terminal) as bar:
             task = bar.add_task("upload", total=None)
             result = acquirer.upload(
                 lambda done, of: bar.update(task, completed=done, total=of), None

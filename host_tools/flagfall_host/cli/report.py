@@ -93,12 +93,14 @@ def of_shift(
         where = zone(timezone)
         with book.reading() as connection:
             known = period.shifts(connection, unit)
+            newest = period.newest_time(connection, unit)
         found = next((s for s in reversed(known) if shift in (None, s["shift"])), None)
         if found is None:
             numbers = ", ".join(str(s["shift"]) for s in known[-20:]) or "none"
             raise ReportError(f"{unit} has no such shift in the ledger; the last ones: {numbers}")
         begin, over = found["begin"], found["end"]
-        end = over["time"] if over else book.now()
+        # A shift that goes on has all that its unit has noted, be its clock ahead of this one.
+        end = over["time"] if over else max(book.now(), newest)
         span = Span(
             local(begin["time"], where).date(),
             local(end, where).date(),

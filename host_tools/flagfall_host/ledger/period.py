@@ -163,6 +163,18 @@ def pulled(connection: sa.Connection) -> dict[str, dict[str, int]]:
     return out
 
 
+def newest_time(connection: sa.Connection, unit_id: str) -> int:
+    """The time of a unit's newest record, by the unit's own clock; 0: it has none."""
+    r = RECORDS.c
+    query = (
+        sa.select(r.time)
+        .where(r.unit_id == unit_id)
+        .order_by(r.epoch.desc(), r.seq.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar() or 0
+
+
 def behind(connection: sa.Connection, unit_id: str, first: int, last: int) -> list[dict[str, Any]]:
     """The records numbered first..last of a unit, at most 12: the evidence's very bytes."""
     r = RECORDS.c

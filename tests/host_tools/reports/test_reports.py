@@ -3,12 +3,13 @@
 import json
 import re
 import sys
+import time
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from flagfall.clock import seconds_from_civil
+from flagfall.clock import from_unix, seconds_from_civil
 from flagfall_host.cli import report as command
 from flagfall_host.ledger import Ledger
 from flagfall_host.reports.figures import Figures
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from fleet_week import DAY, FleetWeek  # noqa: E402
+from recorded_unit import RecordedUnit  # noqa: E402
 
 MIDNIGHT = seconds_from_civil(2026, 3, 2) - 8 * 3600  # of 2 March 2026 in Shanghai
 NOW = MIDNIGHT + 22 * 3600
@@ -188,6 +190,17 @@ def test_as_json(path, tmp_path):
     done = CliRunner().invoke(command.app, words)
     assert json.loads(done.output)["totals"]["trips"] == 19
     assert not list(tmp_path.iterdir())
+
+
+def test_a_shift_that_goes_on_is_shown_though_the_units_clock_is_ahead(tmp_path):
+    unit = RecordedUnit("TAXI-1", time=from_unix(time.time()) + 600)
+    unit.event()
+    unit.shift(1, shift=4, driver="D4")
+    unit.trip(1500, shift=4)
+    with Ledger.open(tmp_path / "open.sqlite") as ledger:
+        ledger.book(unit.unit_id, unit.raws, unit.key)
+    said, page = typed(tmp_path / "open.sqlite", tmp_path, "shift", "TAXI-1")
+    assert "1 trips" in said and "still open" in page and "driver D4" in page
 
 
 def test_an_empty_day_and_an_empty_ledger_say_so(path, tmp_path):
