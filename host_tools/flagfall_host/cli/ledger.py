@@ -331,5 +331,3 @@ def resolve(
     typer.echo(f"{unit} record {seq}: {shown(row['amount'])} was disputed, is {to} now")
     if to == money.CAPTURED:
         typer.echo("the next `flagfall acquirer upload` takes it along")
-    elif to == money.REFUSED:
-        typer.echo(f"`flagfall ledger acknowledge {unit} {seq}` takes it off the list")

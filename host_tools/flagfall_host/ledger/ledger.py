@@ -198,9 +198,16 @@ class Ledger:
     # What a person decides. `who` and `why` are kept with each decision.
 
     def resolve(self, unit_id: str, seq: int, to: str, who: str, why: str) -> dict[str, Any]:
-        """Move a payment's disputed money on: to captured, settled or refused."""
+        """Move a payment's disputed money on: to captured, settled or refused.
+
+        What a person has refused he has looked into: `check` does not name it again.
+        """
         with database.writing(self.engine) as connection:
-            return decisions.resolve(connection, unit_id, seq, to, who, why, self.now())
+            row = decisions.resolve(connection, unit_id, seq, to, who, why, self.now())
+            left = matters.money_matter(unit_id, seq, row["amount"], to)
+            if left:
+                decisions.acknowledge(connection, [left], who, why, self.now())
+            return row
 
     def dispute(self, unit_id: str, seq: int, who: str, why: str) -> dict[str, Any]:
         """Put a payment's money under dispute after a complaint."""

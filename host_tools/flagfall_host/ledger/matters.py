@@ -125,7 +125,7 @@ def money_matter(name: str, seq: int, amount: int, state: str | None) -> Finding
             "disputed", name, seq, seq, f"payment of {shown(amount)}: a person must look"
         )
     if state == money.REFUSED:
-        return Finding("refused-money", name, seq, seq, f"acquirer refused {shown(amount)}")
+        return Finding("refused-money", name, seq, seq, f"{shown(amount)} is not paid")
     return None
 
 
