@@ -2,11 +2,11 @@
 
 import json
 
-from fleet_week import DAY, FleetWeek
 from flagfall.clock import seconds_from_civil
 from flagfall_host.ledger import Ledger, period
 from flagfall_host.reports.figures import Figures
 from flagfall_host.reports.span import Span, day, zone
+from fleet_week import DAY, FleetWeek
 
 MIDNIGHT = seconds_from_civil(2026, 3, 2)
 UTC = zone("UTC")
