@@ -11,6 +11,7 @@ from flagfall_host.ledger import money, tables
 from flagfall_host.ledger.database import add_all, insert
 from flagfall_host.ledger.findings import Finding
 from flagfall_host.ledger.frontier import Frontier
+from flagfall_host.ledger.standing import Standing
 from flagfall_host.ledger.typed_rows import TYPED, derive
 from flagfall_host.ledger.verification import CONTRADICTION, Refused, link_of, verify
 
@@ -56,6 +57,10 @@ class Booking:
         self._result.new = len(fresh)
         self._keep_refusals()
         return self._result
+
+    def standing(self) -> Standing:
+        """Where the unit stands once this transaction is committed."""
+        return self._frontier.standing()
 
     def _fresh(self, records: list[Record]) -> list[Record]:
         """Those that are not booked, in the order of epoch and seq, each once."""

@@ -18,10 +18,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from flagfall_host.ledger.errors import Busy, CannotOpen, LedgerError, StorageFailed
+from flagfall_host.ledger.postgresql_engine import (
+    LOCK_WAIT_S,
+    NOT_REPLICATED,
+    postgresql_engine,
+    several_hosts,
+)
 
-LOCK_WAIT_S = 30  # how long a transaction waits for another program's
 MIGRATIONS = Path(__file__).with_name("migrations")
-HEAD = "0003"  # the newest revision in migrations/versions
+HEAD = "0004"  # the newest revision in migrations/versions
 _READS = "flagfall_reads"
 _MIGRATING = threading.Lock()  # alembic's context is one for the whole process
 _MIGRATION_LOCK = 0x46464A31  # PostgreSQL: one program at a time
@@ -33,7 +38,7 @@ def engine_for(where: str | Path) -> sa.Engine:
     if "://" not in text:
         return _sqlite(sa.URL.create("sqlite", database=text))
     try:
-        url = sa.make_url(text)
+        url = sa.make_url(several_hosts(text))
     except SQLAlchemyError as e:
         raise CannotOpen(f"ledger {_shown(text)}: not a path and not a database URL") from e
     if url.get_backend_name() == "sqlite":
@@ -43,13 +48,7 @@ def engine_for(where: str | Path) -> sa.Engine:
             f"ledger {_shown(text)}: a ledger lives in SQLite or PostgreSQL; give a file's path "
             "or postgresql://user@host/database"
         )
-    return sa.create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        connect_args={
-            "connect_timeout": LOCK_WAIT_S,
-            "options": f"-c lock_timeout={LOCK_WAIT_S}s",
-        },
-    )
+    return postgresql_engine(url)
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
@@ -132,8 +131,14 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 @contextlib.contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A transaction that is on the disk when the block ends, or has changed nothing."""
-    with translated(engine), engine.begin() as connection:
-        yield connection
+    with translated(engine), engine.connect() as connection:
+        with connection.begin():
+            yield connection
+        if connection.info.pop(NOT_REPLICATED, False):
+            raise StorageFailed(
+                f"ledger {engine.url!r}: committed on this machine, but not on its standby: "
+                "somebody cancelled the wait. Run the same command again"
+            )
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from flagfall.journal.record import Record
 
 from flagfall_host.ledger.database import insert
+from flagfall_host.ledger.standing import Standing, standing_of
 from flagfall_host.ledger.tables import DAMAGES, RECORDS, UNITS
 from flagfall_host.ledger.verification import link_of
 
@@ -48,6 +49,10 @@ class Frontier:
     def max_seq(self) -> int:
         """The newest seq booked in this life."""
         return self._row["max_seq"]
+
+    def standing(self) -> Standing:
+        """Where the unit stands once this transaction is committed."""
+        return standing_of(self._row)
 
     def is_new_life(self, first: Record) -> bool:
         """Whether seq 1 in this record's epoch means that the unit was provisioned anew."""

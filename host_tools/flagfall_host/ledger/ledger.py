@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from flagfall import clock
@@ -16,17 +16,10 @@ from flagfall_host.ledger.check import check
 from flagfall_host.ledger.errors import BadUnitId, LedgerError
 from flagfall_host.ledger.findings import Finding
 from flagfall_host.ledger.frontier import Frontier
+from flagfall_host.ledger.standing import Receipt, Standing, standing_of
 from flagfall_host.ledger.tables import DAMAGES, UNITS
 
 _UNIT_ID = re.compile(r"[A-Z0-9-]{1,16}")
-
-
-class Receipt(NamedTuple):
-    """Everything of a unit up to and with `seq` is on the host's disk; `link` is 4 bytes."""
-
-    epoch: int
-    seq: int
-    link: bytes
 
 
 class Damage(Protocol):
@@ -88,9 +81,30 @@ class Ledger:
         What is damaged, forged or contradicts an earlier record is refused and named, the rest
         is booked; what is booked already counts as repeated.
         """
-        _checked(unit_id)
+        checked(unit_id)
         with database.writing(self.engine) as connection:
             return Booking(connection, unit_id, self.now()).book(raws, journal_key)
+
+    def book_many(
+        self, deliveries: list[tuple[str, list[bytes], bytes]]
+    ) -> list[tuple[BookingResult, Standing]]:
+        """Book the records of several units in one transaction: all of them or none.
+
+        Each of `deliveries` is what `book` takes; the answers come in the same order, each with
+        where the unit then stands. One commit for many units is what a gateway lives from.
+        """
+        for unit_id, _, _ in deliveries:
+            checked(unit_id)
+        # The units' rows are locked in one order everywhere: two gateways never wait in a ring.
+        order = sorted(range(len(deliveries)), key=lambda i: deliveries[i][0])
+        out: dict[int, tuple[BookingResult, Standing]] = {}
+        with database.writing(self.engine) as connection:
+            for i in order:
+                unit_id, raws, journal_key = deliveries[i]
+                booking = Booking(connection, unit_id, self.now())
+                result = booking.book(raws, journal_key)
+                out[i] = (result, booking.standing())
+        return [out[i] for i in range(len(deliveries))]
 
     def book_damage(self, unit_id: str, damage: Damage, accepted: bool = False) -> None:
         """Record that a unit has lost records. `accepted`: a person has said that they are lost.
@@ -99,7 +113,7 @@ class Ledger:
         """
         if not 1 <= damage.first_seq <= damage.last_seq:
             raise LedgerError(f"no such records: {damage.first_seq} to {damage.last_seq}")
-        _checked(unit_id)
+        checked(unit_id)
         with database.writing(self.engine) as connection:
             frontier = Frontier(connection, unit_id)
             statement = database.insert(connection, DAMAGES).values(
@@ -128,7 +142,7 @@ class Ledger:
 
     def begin_life(self, unit_id: str, first_epoch: int) -> None:
         """The unit was provisioned anew: its seqs count from 1 again, from this epoch on."""
-        _checked(unit_id)
+        checked(unit_id)
         with database.writing(self.engine) as connection:
             frontier = Frontier(connection, unit_id)
             if first_epoch <= frontier.max_epoch:
@@ -140,17 +154,17 @@ class Ledger:
 
     # Asking.
 
+    def standing(self, unit_id: str) -> Standing:
+        """`last_seq` and `receipt` in one look."""
+        return standing_of(self._unit(unit_id))
+
     def last_seq(self, unit_id: str) -> int:
         """The seq up to which all records are booked, or lost and accepted as lost; 0: none."""
-        row = self._unit(unit_id)
-        return row["upto_seq"] if row else 0
+        return self.standing(unit_id).last_seq
 
     def receipt(self, unit_id: str) -> Receipt | None:
         """The newest record up to which everything is booked or accepted; None: none."""
-        row = self._unit(unit_id)
-        if not row or not row["receipt_seq"]:
-            return None
-        return Receipt(row["receipt_epoch"], row["receipt_seq"], bytes(row["receipt_link"]))
+        return self.standing(unit_id).receipt
 
     def _unit(self, unit_id: str) -> dict[str, Any] | None:
         with database.reading(self.engine) as connection:
@@ -251,6 +265,8 @@ class _Missing:
         self.last_seq = last_seq
 
 
-def _checked(unit_id: str) -> None:
+def checked(unit_id: str) -> str:
+    """The id, if a unit may be called so. Raises BadUnitId."""
     if not _UNIT_ID.fullmatch(unit_id):
         raise BadUnitId(f"unit id {unit_id!r}: 1 to 16 characters of A-Z, 0-9 and -")
+    return unit_id

@@ -255,3 +255,35 @@ SETTLEMENTS = sa.Table(
     _number("end_stan"),
     _number("changed_at"),
 )
+
+# Units that no gateway speaks to any more.
+REVOCATIONS = sa.Table(
+    "revocations",
+    METADATA,
+    sa.Column("unit_id", _UNIT_ID, primary_key=True),
+    _number("at"),
+    _text("why"),
+)
+
+# The bytes of what is placed for units, once however many units wait for them.
+FILES = sa.Table(
+    "files",
+    METADATA,
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    _bytes("content"),
+)
+
+# The newest file of each kind that the office has placed for a unit. `state` is one of
+# placements.STATES; `why` is the unit's reason where it was refused.
+PLACEMENTS = sa.Table(
+    "placements",
+    METADATA,
+    sa.Column("unit_id", _UNIT_ID, primary_key=True),
+    sa.Column("kind", sa.String(20), primary_key=True),
+    _text("sha256", 64),
+    _text("state", 10),
+    _number("placed_at"),
+    _number("changed_at"),
+    _text("why"),
+    sa.Index("placements_state", "state"),
+)
