@@ -1,5 +1,8 @@
 """`flagfall gateway`: receive units that dial in over TLS."""
 
+import asyncio
+import dataclasses
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -7,9 +10,29 @@ import typer
 
 from flagfall_host.depot.authority import GATEWAY_DAYS
 from flagfall_host.depot.fleet import Fleet
-from flagfall_host.gateway.keys_folder import make_gateway_folder
+from flagfall_host.depot.pushed_files import PushKind, read_pushed_file
+from flagfall_host.errors import FlagfallError
+from flagfall_host.gateway.keys_folder import GatewayKeys, make_gateway_folder
+from flagfall_host.gateway.limits import Limits
 
 app = typer.Typer(help="Receive units that dial in over 4G (TLS).", no_args_is_help=True)
+
+KeysDir = Annotated[Path, typer.Option("--keys", help="The gateway's folder of keys.")]
+Database = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        help="The ledger: a file, or postgresql://user@host1:5432,host2:5432/name.",
+        envvar="FLAGFALL_LEDGER",
+    ),
+]
+_KEYS = Path("gateway")
+_LEDGER = "ledger.sqlite"
+_SOON_DAYS = 30
+
+
+class BadPlace(FlagfallError):
+    """Not HOST:PORT."""
 
 
 @app.callback()
@@ -23,9 +46,7 @@ def certificate(
         list[str],
         typer.Argument(metavar="NAME...", help="What the units dial: host names or IPs."),
     ],
-    keys: Annotated[
-        Path, typer.Option("--keys", help="The gateway's folder, to be made or renewed.")
-    ] = Path("gateway"),
+    keys: KeysDir = _KEYS,
     fleet: Annotated[
         Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
     ] = Path("fleet"),
@@ -41,3 +62,115 @@ def certificate(
     made = make_gateway_folder(Fleet.open(fleet), keys, names, days)
     until = made.not_valid_after_utc.strftime("%Y-%m-%d")
     typer.echo(f"{keys}: certificate for {', '.join(names)}, good until {until}", err=True)
+
+
+@app.command()
+def run(
+    listen: Annotated[str, typer.Option(help="Where the units dial: HOST:PORT.")] = "0.0.0.0:8443",
+    db: Database = _LEDGER,
+    keys: KeysDir = _KEYS,
+    watch: Annotated[
+        str, typer.Option(help="HOST:PORT of /metrics and /health; '' for none.")
+    ] = "127.0.0.1:9443",
+    connections: Annotated[
+        int, typer.Option(min=1, help="Connections at once.")
+    ] = Limits.connections,
+    handshake_s: Annotated[
+        float, typer.Option(min=0.1, help="Seconds from connect to the end of TLS.")
+    ] = Limits.handshake_s,
+    idle_s: Annotated[
+        float, typer.Option(min=1, help="Seconds of silence after which a unit is given up.")
+    ] = Limits.idle_s,
+    drain_s: Annotated[
+        float, typer.Option(min=0, help="Seconds for what is under way at SIGTERM.")
+    ] = Limits.drain_s,
+) -> None:
+    """Receive units until SIGTERM: pull, receipt, placed files, clock.
+
+    Keeps nothing itself: any number of gateways may share one database, behind any TCP load
+    balancer. SIGHUP takes up a renewed certificate. /health answers 200 while units are taken.
+    """
+    from flagfall_host.gateway.server import Gateway
+    from flagfall_host.ledger import Ledger
+
+    place = _place(listen)
+    watched = _place(watch) if watch else None
+    folder = GatewayKeys.open(keys)
+    left = folder.left().days
+    if left < _SOON_DAYS:
+        _say(f"the certificate in {keys} ends in {left} days: make a new one, then SIGHUP")
+    limits = dataclasses.replace(
+        Limits(),
+        connections=connections,
+        handshake_s=handshake_s,
+        idle_s=idle_s,
+        drain_s=drain_s,
+    )
+
+    async def serve(ledger: Ledger) -> None:
+        await Gateway(ledger, folder, limits, _say).run(place, watched)
+
+    with Ledger.open(db) as ledger:
+        asyncio.run(serve(ledger))
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65_535:
+        raise BadPlace(f"{text!r}: HOST:PORT is needed, such as 0.0.0.0:8443")
+    return host.strip("[]"), int(port)
+
+
+def _say(words: str) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    typer.echo(f"{stamp} gateway: {words}", err=True)
+
+
+@app.command()
+def place(
+    kind: Annotated[PushKind, typer.Argument(help="What the file is.")],
+    file: Annotated[str, typer.Argument(help="The file; for a tariff its name will do.")],
+    unit: Annotated[
+        list[str] | None, typer.Option("--unit", help="For this unit; several: repeat it.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="For every unit that the ledger knows.")
+    ] = False,
+    db: Database = _LEDGER,
+) -> None:
+    """Let a file wait for units: each gets it the next time it is connected."""
+    from flagfall_host.ledger import Ledger
+    from flagfall_host.ledger.placements import known_units
+    from flagfall_host.ledger.placements import place as place_file
+
+    content = read_pushed_file(kind, file)
+    with Ledger.open(db) as ledger:
+        units = sorted({*(unit or ()), *(known_units(ledger) if every else ())})
+        count = place_file(ledger, units, kind.value, content)
+    typer.echo(f"{kind.value}, {len(content)} bytes: waits for {count} units")
+
+
+@app.command()
+def revoke(
+    unit: Annotated[str, typer.Argument(help="The unit's id.")],
+    why: Annotated[str, typer.Option(help="Why, for the record.")],
+    db: Database = _LEDGER,
+) -> None:
+    """Shut a unit out: every gateway drops it within ten seconds and takes it no more."""
+    from flagfall_host.ledger import Ledger, placements
+
+    with Ledger.open(db, create=False) as ledger:
+        placements.revoke(ledger, unit, why)
+    typer.echo(f"{unit} is shut out. `flagfall gateway admit {unit}` lets it in again")
+
+
+@app.command()
+def admit(
+    unit: Annotated[str, typer.Argument(help="The unit's id.")], db: Database = _LEDGER
+) -> None:
+    """Let a unit in again that was shut out."""
+    from flagfall_host.ledger import Ledger, placements
+
+    with Ledger.open(db, create=False) as ledger:
+        was = placements.readmit(ledger, unit)
+    typer.echo(f"{unit} is let in again" if was else f"{unit} was not shut out")

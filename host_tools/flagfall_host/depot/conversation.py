@@ -96,6 +96,7 @@ class Conversation:
         self._nonce = nonce
         self.newest = 0  # the newest seq that the unit named in a PING
         self.quiet_at: int | None = None  # the seq up to which all is done for the unit
+        self.receipted: tuple[int, int, bytes] | None = None  # what the unit has taken of us
         self._reader = FrameReader(buffer)
         self._chunk = buffer - MAX_FRAME  # with what is left of a frame it finds room
         self._pending = b""
@@ -136,10 +137,12 @@ class Conversation:
         await self.wire.write(bytes(self._out[: seal(self._out, type, seq, n)]))
         return seq
 
-    async def receive(self, deadline: float) -> Frame | None:
+    async def receive(self, deadline: float, heed_pings: bool = False) -> Frame | None:
         """The next frame from the unit; None when `deadline` (of `wire.now`) has passed.
 
-        PINGs are answered here. Raises SessionLost when the unit says that it knows no session.
+        PINGs are answered here, and given out only to who heeds them. Raises SessionLost when the
+        unit says that it knows no session, UnitFault when bytes come that TLS cannot have harmed
+        and that are no frames.
         """
         silence = self.patience.silence_s
         while True:
@@ -150,6 +153,10 @@ class Conversation:
                 if frame.type != messages.PING:
                     return frame
                 await self._pong(frame)
+                if heed_pings:
+                    return frame
+            if silence is None and self._harmed():
+                raise UnitFault(f"{self.wire.name}: the client sends what no unit sends")
             if self._pending:
                 self._reader.feed(self._pending[: self._chunk])
                 self._pending = self._pending[self._chunk :]
@@ -163,6 +170,21 @@ class Conversation:
                 self._pending = data
             elif silence is not None and left >= silence:
                 self._reader.silence()
+
+    def _harmed(self) -> bool:
+        reader = self._reader
+        return bool(reader.bad_crc or reader.skipped or reader.dropped or self.counters.bad_tag)
+
+    async def wait_for_news(self, idle_s: float) -> bool:
+        """Wait for a PING that names a record above `quiet_at`; False: silence for `idle_s`."""
+        while True:
+            frame = await self.receive(self.wire.now() + idle_s, heed_pings=True)
+            if frame is None:
+                return False
+            if frame.type != messages.PING:
+                self.counters.stray += 1
+            elif self.quiet_at is None or self.newest > self.quiet_at:
+                return True
 
     async def _pong(self, ping: Frame) -> None:
         try:
@@ -355,6 +377,7 @@ class Conversation:
 
     async def reopen(self) -> None:
         """Begin a new session with the same unit."""
+        self.receipted = None
         before = self.unit_key
         if self._seq >= _LAST_SEQ - 4 * self.patience.tries:
             self._seq = int.from_bytes(self._nonce(2), "little") & 0x3FFF

@@ -138,7 +138,8 @@ class _Pull:
         link, result = self._link, self._result
         started = link.wire.now()
         self._next = result.from_seq = await self._ledger.last_seq(self._unit_id) + 1
-        newest = (await link.ask(messages.INFO)).get("last_seq")
+        result.info = await link.ask(messages.INFO)
+        newest = result.info.get("last_seq")
         self._total = newest if isinstance(newest, int) else 0
         await self._begin()
         try:
@@ -353,8 +354,11 @@ class _Pull:
         receipt = await self._ledger.receipt(self._unit_id)
         if receipt is None:
             return
+        if receipt == self._link.receipted:
+            return  # the unit has this one from us
         epoch, upto, link = receipt
         answer = await self._link.ask(messages.RECEIPT, messages.pack_receipt(epoch, upto, link))
+        self._link.receipted = receipt
         freed = answer.get("freed")
         self._result.receipt_upto = upto
         self._result.freed += freed if isinstance(freed, int) else 0

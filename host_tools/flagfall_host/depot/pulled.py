@@ -92,3 +92,4 @@ class PullResult:
     freed: int = 0  # sectors
     pulls: int = 0  # PULLs sent: more than one after lost frames
     seconds: float = 0.0
+    info: dict[str, object] = field(default_factory=dict)  # what INFO answered
