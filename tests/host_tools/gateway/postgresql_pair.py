@@ -1,4 +1,4 @@
-"""Two PostgreSQL servers with synchronous replication, made and failed over by deploy/'s script."""
+"""Two PostgreSQL servers, synchronous, made and failed over by the script in deploy/."""
 
 import contextlib
 import os
