@@ -27,7 +27,6 @@ _GREETING_MS = const(30000)  # until the gateway has proved the key
 _WRITE_MS = const(30000)
 _CHUNK = const(512)
 _IDLE_READ_MS = const(200)
-_PONG_MS = const(20000)
 _PINGS = const(2)  # unanswered, after which the link is dead
 _ASK_MS = const(1000)  # quiet time after which the gateway is asked whether that was all
 _ASK_AGAIN_MS = const(5000)
@@ -257,7 +256,7 @@ class Uplink:
                 continue
             opened = True
             if session.waits_for_pong:
-                if ticks_diff(now, asked) < _PONG_MS:
+                if ticks_diff(now, asked) < 1000 * self._settings.pong_s:
                     continue
                 if pings == _PINGS:
                     raise UplinkError("no answer from the gateway", ladder.SOCKET)

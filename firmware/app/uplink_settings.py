@@ -17,7 +17,8 @@ _FIELDS = {
     "pin": (str, "", 0, 8),
     "modem": (str, "", 0, 16),
     "every_s": (int, 3600, 60, 86400),
-    "ping_s": (int, 120, 20, 600),
+    "ping_s": (int, 120, 5, 600),
+    "pong_s": (int, 20, 1, 60),
     "stay": (bool, False, 0, 1),
     "at": (list, (), 0, 8),
 }
@@ -29,8 +30,8 @@ class UplinkSettingsError(ValueError):
 
 
 class UplinkSettings:
-    """host, port, apn, user, password, auth, pin, model, every_s, ping_s, stay, at (commands
-    before the call). `fields` is the JSON object. Raises UplinkSettingsError."""
+    """host, port, apn, user, password, auth, pin, model, every_s, ping_s, pong_s, stay and at
+    (commands before the call). `fields` is the JSON object. Raises UplinkSettingsError."""
 
     def __init__(self, fields):
         if not isinstance(fields, dict):
@@ -62,6 +63,7 @@ class UplinkSettings:
         self.model = _MODELS[values["modem"]]
         self.every_s = values["every_s"]
         self.ping_s = values["ping_s"]
+        self.pong_s = values["pong_s"]
         self.stay = values["stay"]
         self.at = values["at"]
 

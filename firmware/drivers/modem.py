@@ -20,7 +20,7 @@ _DIAL_LIMIT_MS = const(30000)
 _WAKE_LIMIT_MS = const(300)
 _WAKE_TRIES = const(3)
 _BOOT_STEP_MS = const(1000)
-_BOOT_GRACE = const(15)  # steps beyond the model's own boot time
+_BOOT_GRACE = const(10)  # steps beyond the model's own boot time
 _GUARD_MS = const(1100)  # silence before and after +++ (V.250 6.2.9: 1 s)
 _SIM_TRIES = const(10)  # the SIM comes up some seconds after the AT port
 _REGISTER_TRIES = const(90)
@@ -205,7 +205,9 @@ class Modem:
         self.data_mode = False
         await self._press(self._model.off_ms)
         await self._sleep_ms(self._model.down_ms)
-        await self.wake()
+        # If it was off before, it is on now: this shorter press then does nothing.
+        await self._switch_on()
+        await self._set_up()
 
     async def restart_radio(self):
         """Leave the network and look for it anew."""
