@@ -198,8 +198,7 @@ class Uplink:
         settings, report = self._settings, self.report
         if self._certificate is None:
             raise UplinkError("the unit has no certificate: push one over the cable", None)
-        report.state = "connect"
-        connection = await self._ppp.connect(settings.host, settings.port, _CONNECT_MS)
+        connection = await self._connection()
         wire = None
         try:
             gc.collect()
@@ -209,7 +208,6 @@ class Uplink:
                 raise UplinkError("the unit's own certificate: %s" % e, None) from None
             wire = TlsWire(connection, context, settings.host)
             context = None
-            await self._until_quiet()
             report.state = "handshake"
             began = ticks_ms()
             await wire.handshake(_HANDSHAKE_MS)
@@ -225,13 +223,26 @@ class Uplink:
                 report.carried(wire.up, wire.down)
                 wire.close()
 
-    async def _until_quiet(self):
-        """The handshake's arithmetic holds everything up: not while somebody is hired or taps."""
-        while self._meter.position == HIRED or self._keys.tapping:
-            self.report.state = "waits for the end of the trip"
-            await self._board.sleep_ms(_LOOK_MS)
-            if not await self._ppp.alive():
-                raise UplinkError("the call ended", ladder.PPP)
+    async def _connection(self):
+        """A connection to the gateway at a moment when the handshake may follow.
+
+        Its arithmetic holds everything up: not while somebody is hired or taps.
+        """
+        settings = self._settings
+        while True:
+            while self._occupied():
+                self.report.state = "waits for the end of the trip"
+                await self._board.sleep_ms(_LOOK_MS)
+                if not await self._ppp.alive():
+                    raise UplinkError("the call ended", ladder.PPP)
+            self.report.state = "connect"
+            connection = await self._ppp.connect(settings.host, settings.port, _CONNECT_MS)
+            if not self._occupied():
+                return connection
+            connection.close()
+
+    def _occupied(self):
+        return self._meter.position == HIRED or self._keys.tapping
 
     async def _talk(self, wire):
         session = Session(self._unit, self._board.random)

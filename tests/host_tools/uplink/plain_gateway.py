@@ -137,10 +137,18 @@ class PlainGateway:
 
     def _serve(self, connection: ssl.SSLSocket) -> None:
         link = Link(TlsWire(connection), self._fleet.unit_key)
+        talk = link.talk
+        answer = talk._pong
+
+        async def pong(ping) -> None:
+            await answer(ping)
+            self.pings += 1
+            self.done += talk.quiet_at is not None and talk.newest <= talk.quiet_at
+
+        talk._pong = pong
         link.open()
         self.infos.append(link.ask(messages.INFO))
-        with Ledger.open(self._ledger) as ledger:
-            self.repeated += pull(link, ledger).repeated
+        self._pull(link)
         while self.pushes:
             push(link, *self.pushes[0])
             self.pushes.pop(0)
@@ -149,16 +157,21 @@ class PlainGateway:
             link.ask(messages.BYE)
             return
         while not self._closing:
-            frame = link.receive(time.monotonic() + 0.2)
-            if frame is None or frame.type != messages.PING or self.mute:
-                continue
-            self.pings += 1
-            with Ledger.open(self._ledger) as ledger:
-                booked = ledger.last_seq(link.unit.unit_id)
-                # The newest record is the receipt's own, which is nothing to pull for.
-                more = messages.parse_u32(frame.payload) > booked + 1
-                link.send(messages.PONG, messages.pack_pong(more), frame.seq)
-                if more:
-                    self.repeated += pull(link, ledger).repeated
-                else:
-                    self.done += 1
+            if self.mute:
+                self._wait_for_the_end(connection)
+            if talk.newest > talk.quiet_at:
+                self._pull(link)
+            link.receive(time.monotonic() + 0.2)
+
+    def _pull(self, link: Link) -> None:
+        with Ledger.open(self._ledger) as ledger:
+            self.repeated += pull(link, ledger).repeated
+            # The newest record is the receipt's own, which is nothing to pull for.
+            link.talk.quiet_at = ledger.last_seq(link.unit.unit_id) + 1
+
+    def _wait_for_the_end(self, connection: ssl.SSLSocket) -> None:
+        connection.settimeout(30)
+        with contextlib.suppress(OSError):
+            while connection.recv(4096):
+                pass
+        raise PortLost("uplink: closed by the unit")
