@@ -133,12 +133,12 @@ def test_a_gateway_that_does_not_answer_pings_is_left(taxi, gateway, garage, led
 def test_a_network_that_falls_silent_is_noticed(taxi, gateway, garage):
     stand_until(taxi, lambda: gateway.done == 1, "the first call")
     give_uplink(taxi, garage.fleet, stay=True, ping_s=5)
-    stand_until(taxi, lambda: gateway.done == 2, "the call that stays")
+    stand_until(taxi, lambda: gateway.done >= 2, "the call that stays")
     taxi.network.stalled = True  # nothing is closed, nothing comes
     before = taxi.network.connections
     stand_until(taxi, lambda: taxi.network.connections > before, "the unit to dial again")
-    taxi.network.stalled = False
-    stand_until(taxi, lambda: gateway.done == 3, "the next call")
+    done, taxi.network.stalled = gateway.done, False
+    stand_until(taxi, lambda: gateway.done > done, "the next call")
 
 
 def expired(authority: Authority):
