@@ -11,7 +11,7 @@ _EVERY_MS = const(1000)
 
 
 class Housekeeping:
-    """Runs while the vehicle is vacant or stopped; never on the way of a tap."""
+    """Erases a journal sector while nobody is hired or taps."""
 
     def __init__(self, board, journal, checkpoints, meter, payment, booking, screen):
         self._board = board
@@ -33,10 +33,13 @@ class Housekeeping:
     async def run(self):
         while True:
             await self._board.sleep_ms(_EVERY_MS)
+            if self._payment is not None and self._payment.waiting:
+                continue  # no erase while a card may be in the field
+            # Checkpoints do not stop while hired: better an erase here than on the way of one.
+            self._checkpoints.idle()
             if self._meter.position == HIRED:
                 continue
             self._journal.idle()
-            self._checkpoints.idle()
             gc.collect()
             full = self._journal.nearly_full
             if full and not self._warned:

@@ -10,7 +10,7 @@ from micropython import const
 
 # A loss of power costs at most a second of a trip or of the totals: this, a tick, and a program.
 _CHECKPOINT_MS = const(900)
-_STILL_CHECKPOINT_MS = const(60000)  # For Hire, and no wheel turns
+_STILL_CHECKPOINT_MS = const(60000)  # not hired, and no wheel turns
 _DIP_MS = const(20000)  # a loss of power up to this long resumes the trip (MID Annex IX 9)
 _DAY_MS = const(86400000)
 _INTERRUPTED = const(1)  # flag of a TRIP record
@@ -115,7 +115,7 @@ class Meter:
                 self._booking.event(schema.SENSOR_FAULT, "%d: %d" % (code, value))
         if self._next_tariff is not None:
             self._activate()
-        still = self.position == FOR_HIRE and board.pulses() == self._checkpoint_pulses
+        still = self.position != HIRED and board.pulses() == self._checkpoint_pulses
         if now - self._checkpoint_at >= (_STILL_CHECKPOINT_MS if still else _CHECKPOINT_MS):
             self.checkpoint()
             # This walks the whole heap: not at every tick.

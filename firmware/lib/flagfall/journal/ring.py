@@ -331,15 +331,21 @@ class Journal(Reading):
         before = self._live
         live = 1 + self._distance(seq + 1)
         body = schema.pack(schema.ACK, epoch=epoch, upto_seq=seq, link=link)
-        if self._free_sectors() < 2:
+        if live == before and self._free_sectors() < 2:
             # A receipt that frees nothing must not eat the last room: a later one tells it too.
-            # One that frees a sector goes ahead without room: the next header carries it.
+            self.acked_seq = seq
+            return 0
+        try:
+            self.append(schema.ACK, body, time)
+        except JournalFull:
+            # No room, or what was free fails. A sector that the receipt frees is opened then: its
+            # header carries the receipt.
+            self.drops -= 1
             self.acked_seq = seq
             if live == before:
                 return 0
-            if self._offset + slot_bytes(len(body)) > SECTOR and not self._free_sectors():
-                self._live = live
-        self.append(schema.ACK, body, time)
+            self._live = live
+            self.append(schema.ACK, body, time)
         self.acked_seq = seq
         self._measure()
         return max(0, before - live)

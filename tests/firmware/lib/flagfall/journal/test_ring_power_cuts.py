@@ -31,6 +31,7 @@ def test_a_life_can_be_lived_again_as_written():
         assert written(seed, sectors, count, cuts) == text
         lived(seed, sectors, count, cuts)
     relive("f/1544/25b")  # four sectors in a row that cannot even be marked
+    relive("f/8472/")  # full, and the last free sector is one that fails
 
 
 def test_checkpoint_ring_keeps_the_newest():
