@@ -44,11 +44,22 @@ class Record:
     """
 
     def __init__(self, raw):
-        _, self.type, n, self.seq, self.epoch, self.time = struct.unpack_from("<BBHIII", raw, 0)
-        self.link = bytes(raw[16:20])
-        self.body = bytes(raw[_HEADER : _HEADER + n])
-        self.mac = bytes(raw[_HEADER + n : _HEADER + n + _MAC])
+        _, self.type, self._n, self.seq, self.epoch, self.time = struct.unpack_from("<BBHIII", raw)
         self.raw = raw
+
+    # Cut out when asked for: a pull sends `raw` as it is, and a unit has no memory to spare.
+
+    @property
+    def link(self):
+        return bytes(self.raw[16:20])
+
+    @property
+    def body(self):
+        return bytes(self.raw[_HEADER : _HEADER + self._n])
+
+    @property
+    def mac(self):
+        return bytes(self.raw[_HEADER + self._n : _HEADER + self._n + _MAC])
 
     def __repr__(self):
         return "Record(seq=%d, epoch=%d, type=%d)" % (self.seq, self.epoch, self.type)
