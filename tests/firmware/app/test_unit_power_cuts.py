@@ -7,11 +7,15 @@ with the real littlefs. FLAGFALL_SOAK=1 tries them all.
 import ast
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import MICROPYTHON, ROOT, TESTS, micropython_environment
 
+TESTS = Path(__file__).parents[2]
+ROOT = TESTS.parent
+MICROPYTHON = Path(sys.executable).with_name("micropython")
+PLACES = ("firmware", "firmware/lib", "boards/bench", "tests")
 SOAK = bool(os.environ.get("FLAGFALL_SOAK"))
 BUGS = Path(__file__).with_name("unit_bug_checks.py")
 MODES = {"b": "before", "t": "torn", "g": "garbage", "h": "half erase"}
@@ -21,7 +25,7 @@ def micropython(script: Path, *words: object, seconds: float = 120) -> tuple[int
     """Run `script` and return its exit code and what it printed."""
     run = subprocess.run(
         [MICROPYTHON, "-X", "heapsize=4M", script, *(str(word) for word in words)],
-        env=micropython_environment(),
+        env={**os.environ, "MICROPYPATH": ":".join([".frozen", *(str(ROOT / p) for p in PLACES)])},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -331,15 +331,18 @@ class Journal(Reading):
         before = self._live
         live = 1 + self._distance(seq + 1)
         body = schema.pack(schema.ACK, epoch=epoch, upto_seq=seq, link=link)
-        if live == before and self._free_sectors() < 2:
+        if self._free_sectors() < 2:
             # A receipt that frees nothing must not eat the last room: a later one tells it too.
+            # One that frees a sector goes ahead without room: the next header carries it.
             self.acked_seq = seq
-            return 0
+            if live == before:
+                return 0
+            if self._offset + slot_bytes(len(body)) > SECTOR and not self._free_sectors():
+                self._live = live
         try:
             self.append(schema.ACK, body, time)
         except JournalFull:
-            # No room, or what was free fails. A sector that the receipt frees is opened then: its
-            # header carries the receipt.
+            # What was free fails: a sector that the receipt frees is opened instead.
             self.drops -= 1
             self.acked_seq = seq
             if live == before:
