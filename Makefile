@@ -11,7 +11,7 @@ PACKAGES := python3-venv libnfc-bin valgrind postgresql ppp softhsm2 haproxy ope
 
 setup: $(READY)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml tests/oracle/package-lock.json
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		missing=""; \
 		for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -30,6 +30,10 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,hsm,lock]'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps \
 		$$($(BIN)/python -c '$(CLIENTS)')
+	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || \
+		{ echo "please install: nodejs npm"; exit 1; }
+	@cd tests/oracle && npm ci --silent --no-audit --no-fund
 	@touch $(READY)
 
 demo: setup

@@ -16,6 +16,8 @@ create table if not exists sales (
     amount integer not null, last_digits text not null, atc integer not null,
     cryptogram blob not null unique, reference text not null,
     primary key (terminal_id, batch, stan));
+create table if not exists declined (
+    cryptogram blob primary key, code text not null) without rowid;
 create table if not exists told (
     terminal_id text not null, batch integer not null, stan integer not null,
     amount integer not null, cryptogram blob not null unique,
@@ -45,7 +47,10 @@ class Sale:
 
 
 class Book:
-    """An open book; each change is on the disk when its method returns."""
+    """An open book. Changes are on the disk when `flush` returns, all since the last one at once.
+
+    An answer may leave only then: what was booked and not flushed is lost with the host.
+    """
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
@@ -54,7 +59,18 @@ class Book:
         self._db.executescript(_TABLES)
 
     def close(self) -> None:
+        self.flush()
         self._db.close()
+
+    def flush(self) -> None:
+        """Make what was changed durable."""
+        if self._db.in_transaction:
+            self._db.execute("commit")
+
+    def _change(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        if not self._db.in_transaction:
+            self._db.execute("begin immediate")
+        return self._db.execute(statement, values)
 
     def batch(self, terminal_id: str) -> int:
         """The terminal's open batch: 1 at first, one more after each that was settled."""
@@ -73,7 +89,7 @@ class Book:
     def sign_in(self, terminal_id: str, keys: bytes) -> int:
         """Keep new working keys; return the open batch."""
         batch = self.batch(terminal_id)
-        self._db.execute(
+        self._change(
             "insert into terminals values (?, ?, ?) on conflict(terminal_id)"
             " do update set keys = excluded.keys",
             (terminal_id, batch, keys),
@@ -86,7 +102,7 @@ class Book:
         return "new" if self._insert(sale) else self._same("sales", sale)
 
     def _insert(self, sale: Sale) -> bool:
-        done = self._db.execute(
+        done = self._change(
             "insert or ignore into sales values (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 sale.terminal_id,
@@ -100,6 +116,18 @@ class Book:
             ),
         )
         return done.rowcount == 1
+
+    def decline(self, sale: Sale, code: str) -> str:
+        """Say no to this sale for good; the response code that it got first."""
+        self._change("insert or ignore into declined values (?, ?)", (sale.cryptogram, code))
+        return self.declined(sale) or code
+
+    def declined(self, sale: Sale) -> str | None:
+        """The response code of a sale that was declined."""
+        row = self._db.execute(
+            "select code from declined where cryptogram = ?", (sale.cryptogram,)
+        ).fetchone()
+        return row[0] if row else None
 
     def _same(self, table: str, sale: Sale) -> str:
         known = self._db.execute(
@@ -135,14 +163,12 @@ class Book:
         if verdict is None:
             ours = self.totals(terminal_id, batch) == (count, amount)
             verdict = BALANCED if ours else UNBALANCED
-        self._db.execute("begin immediate")
-        with self._db:
-            self._close(terminal_id, batch, count, amount, verdict)
+        self._close(terminal_id, batch, count, amount, verdict)
         return verdict
 
     def tell(self, sale: Sale) -> str:
         """Keep what a batch upload says: "new", "same" or "other" as for `add`."""
-        done = self._db.execute(
+        done = self._change(
             "insert or ignore into told values (?, ?, ?, ?, ?)",
             (sale.terminal_id, sale.batch, sale.stan, sale.amount, sale.cryptogram),
         )
@@ -164,18 +190,16 @@ class Book:
             return TOLD
         if not known or told != count:
             return UNBALANCED
-        self._db.execute("begin immediate")
-        with self._db:
-            self._close(terminal_id, batch, *self.totals(terminal_id, batch), TOLD)
+        self._close(terminal_id, batch, *self.totals(terminal_id, batch), TOLD)
         return TOLD
 
     def _close(self, terminal_id: str, batch: int, count: int, amount: int, verdict: int) -> None:
-        self._db.execute(
+        self._change(
             "insert or replace into settlements values (?, ?, ?, ?, ?)",
             (terminal_id, batch, count, amount, verdict),
         )
         if verdict != UNBALANCED:
-            self._db.execute(
+            self._change(
                 "update terminals set batch = ? where terminal_id = ? and batch = ?",
                 (batch + 1, terminal_id, batch),
             )

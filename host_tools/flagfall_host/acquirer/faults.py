@@ -20,13 +20,14 @@ MENU = {
     "stray": ("booked; an answer to another question comes first", "0200"),
     "bad-mac": ("booked; the answer carries a wrong MAC", "0200"),
     "mac-error": ("answered A0; nothing is booked", "0200"),
+    "decline": ("answered 51, not enough money, and so is each repeat; not booked", "0200"),
     "busy": ("answered 91; nothing is booked", "0200"),
     "busy-booked": ("booked, yet answered 91", "0200"),
     "unbalanced": ("the totals do not balance", "0500"),
     "error": ("the totals are answered by 3, error", "0500"),
 }
 FAULTS = tuple(MENU)
-_ANY = tuple(name for name in MENU if name not in ("unbalanced", "error"))
+_ANY = tuple(name for name in MENU if name not in ("decline", "unbalanced", "error"))
 
 
 class Faults:

@@ -34,10 +34,10 @@ def check_value(key: bytes) -> bytes:
 
 def unionpay_ecb(encrypt: Des, data: bytes) -> bytes:
     """DE64 by UnionPay's scheme; `encrypt` is DES or, under a double-length key, 3DES."""
-    folded = bytes(_BLOCK)
+    folded = 0
     for block in blocks(data):
-        folded = _xor(folded, block)
-    text = folded.hex().upper().encode()
+        folded ^= int.from_bytes(block, "big")
+    text = f"{folded:016X}".encode()
     half = _xor(encrypt(text[:_BLOCK]), text[_BLOCK:])
     return encrypt(half).hex().upper().encode()[:_BLOCK]
 
@@ -80,4 +80,4 @@ def blocks(data: bytes) -> list[bytes]:
 
 
 def _xor(a: bytes, b: bytes) -> bytes:
-    return bytes(x ^ y for x, y in zip(a, b, strict=True))
+    return (int.from_bytes(a, "big") ^ int.from_bytes(b, "big")).to_bytes(_BLOCK, "big")

@@ -12,6 +12,7 @@ from flagfall_host.acquirer.errors import ProfileError
 
 _FOLDER = Path(__file__).parent / "profiles"
 MACS = ("unionpay-ecb", "x9.19")
+CHARACTERS = ("bcd", "ascii")
 _KINDS = ("n", "z", "a", "b")
 
 
@@ -109,6 +110,9 @@ class Profile:
         tpdu, header = bytes.fromhex(data["tpdu"]), bytes.fromhex(data["header"])
         if len(tpdu) != 5 or len(header) != 6:
             raise ValueError("tpdu has 5 bytes, header 6")
+        if data["characters"] not in CHARACTERS:
+            raise ValueError(f"characters must be one of {', '.join(CHARACTERS)}")
+        ascii_ = data["characters"] == "ascii"
         sign_in, answers = data["sign_in"], data["answers"]
         keys = tuple(KeyLayout(**key) for key in sign_in["keys"])
         if "mak" not in {key.name for key in keys}:
@@ -120,7 +124,7 @@ class Profile:
             header=header,
             mac=data["mac"],
             answer_mac=bool(data["answer_mac"]),
-            mti_bytes=2,
+            mti_bytes=4 if ascii_ else 2,
             answer_s=float(data["answer_s"]),
             currency=data["currency"],
             operator=data["operator"],
@@ -134,7 +138,7 @@ class Profile:
             transit=dict(data["transit_sale"]),
             downloads={name: Download(**codes) for name, codes in data["downloads"].items()},
             parameters=tuple(Parameter(**item) for item in data["parameters"]),
-            spec=_spec(data["fields"]),
+            spec=_spec(data["fields"], ascii_),
         )
 
 
@@ -161,11 +165,11 @@ def _read(path: Path, name: str | Path) -> dict[str, Any]:
     return under
 
 
-def _spec(fields: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _spec(fields: dict[str, dict[str, Any]], ascii_: bool) -> dict[str, Any]:
     """pyiso8583's specification. Traps: `len_type` counts bytes of the length, not its digits."""
     spec: dict[str, Any] = {
         "h": _plain("b", 0),
-        "t": _plain("b", 2),
+        "t": _plain("ascii", 4) if ascii_ else _plain("b", 2),
         "p": _plain("b", 8),
         "1": _plain("b", 0),
     }
@@ -173,10 +177,13 @@ def _spec(fields: dict[str, dict[str, Any]]) -> dict[str, Any]:
         kind = field["kind"]
         if kind not in _KINDS:
             raise ValueError(f"field {number}: kind must be one of {', '.join(_KINDS)}")
-        digits = kind in ("n", "z")
-        entry = _plain("b" if kind != "a" else field.get("charset", "ascii"), field["length"])
-        entry["len_type"] = (field.get("prefix", 0) + 1) // 2
-        if digits:
+        digits, prefix = kind in ("n", "z"), field.get("prefix", 0)
+        text = field.get("charset", "ascii") if kind == "a" else "ascii"
+        binary = kind == "b" or (digits and not ascii_)
+        entry = _plain("b" if binary else text, field["length"])
+        entry["len_type"] = prefix if ascii_ else (prefix + 1) // 2
+        entry["len_enc"] = "ascii" if ascii_ else "bcd"
+        if digits and not ascii_:
             entry["len_count"] = "nibbles"
             if "pad" in field:
                 entry[f"{field['pad']}_pad"] = "0"

@@ -25,7 +25,7 @@ from flagfall_host.acquirer.working_keys import fresh_keys, load_master_key, wra
 __all__ = ["FAULTS", "Simulator", "run", "serve"]
 
 APPROVED, INVALID, DECLINED, NOT_SIGNED_IN, DUPLICATE = "00", "12", "05", "77", "94"
-FORMAT_ERROR, BUSY, MAC_ERROR = "30", "91", "A0"
+FORMAT_ERROR, BUSY, MAC_ERROR, NO_MONEY = "30", "91", "A0", "51"
 _SALE_FIELDS = ("2", "3", "4", "11", "22", "23", "25", "41", "42", "49", "55", "60")
 _CARD_FIELDS = ("2", "14", "22", "23", "35", "55")  # not in an answer
 _IDLE_S = 300.0
@@ -69,6 +69,10 @@ class Simulator:
             "0320": self._batch_upload,
             "0500": self._settlement,
         }
+
+    def flush(self) -> None:
+        """What was booked is on the disk: answers may leave."""
+        self._book.flush()
 
     def react(self, frame: bytes) -> Reaction:
         """To a frame without its length. Raises FrameError for bytes that are no message to us."""
@@ -167,10 +171,15 @@ class Simulator:
             self._macs[terminal_id] = self._keys.mac(self._profile, terminal_id, wrapped)
         return self._macs[terminal_id]
 
-    def _sale(self, question: Message, _fault: str | None) -> dict[str, str]:
+    def _sale(self, question: Message, fault: str | None) -> dict[str, str]:
         sale = self._checked(question)
         if isinstance(sale, str):
             return {"39": sale}
+        declined = self._book.declined(sale)
+        if fault == "decline":
+            declined = self._book.decline(sale, NO_MONEY)
+        if declined:
+            return {"4": question.fields["4"], "39": declined}
         code = {"new": APPROVED, "same": DUPLICATE}.get(self._book.add(sale), INVALID)
         return {"4": question.fields["4"], "37": sale.reference, "39": code}
 
@@ -235,8 +244,9 @@ async def serve(
 ) -> None:
     """Serve on 127.0.0.1 until cancelled; `ready(host, port)` is called when it listens."""
 
+    loop = asyncio.get_running_loop()
+
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        late: set[asyncio.Task[None]] = set()
         try:
             while True:
                 head = await asyncio.wait_for(reader.readexactly(profile.length_bytes), _IDLE_S)
@@ -246,11 +256,9 @@ async def serve(
                 frame = await asyncio.wait_for(reader.readexactly(size), _IDLE_S)
                 reaction = simulator.react(frame)
                 if reaction.delay_s:
-                    task = asyncio.ensure_future(_later(writer, reaction))
-                    late.add(task)
-                    task.add_done_callback(late.discard)
+                    loop.call_later(reaction.delay_s, _answer, simulator, writer, reaction)
                     continue
-                writer.write(reaction.data)
+                _answer(simulator, writer, reaction)
                 await writer.drain()
                 if reaction.drop:
                     break
@@ -266,9 +274,10 @@ async def serve(
         await server.serve_forever()
 
 
-async def _later(writer: asyncio.StreamWriter, reaction: Reaction) -> None:
-    await asyncio.sleep(reaction.delay_s)
-    if not writer.is_closing():
+def _answer(simulator: Simulator, writer: asyncio.StreamWriter, reaction: Reaction) -> None:
+    """Durable first, as with the real one. Answers that are due at once share a commit."""
+    simulator.flush()
+    if reaction.data and not writer.is_closing():
         writer.write(reaction.data)
 
 

@@ -20,6 +20,7 @@ from flagfall_host.acquirer.errors import (
 )
 from flagfall_host.acquirer.faults import MENU
 from flagfall_host.acquirer.message import Terminal
+from flagfall_host.acquirer.report import upload_fields, upload_words
 from flagfall_host.acquirer.sealed import Opener
 from flagfall_host.acquirer.terminal_state import TerminalState
 from flagfall_host.ledger import Ledger
@@ -57,7 +58,7 @@ def evening(ledger, host, tries=30, terminal=TERMINAL):
         return a.counters
 
 
-@pytest.mark.parametrize("profile", ["unionpay", "long-keys", "single-des"])
+@pytest.mark.parametrize("profile", ["unionpay", "long-keys", "single-des", "ascii"])
 def test_a_day_in_each_profile(ledger, tmp_path, profile):
     _, amount = booked(ledger)
     with Host(tmp_path / "host", profile=profile) as host:
@@ -272,6 +273,29 @@ def test_transit_payments_go_up_as_deferred_sales(ledger, tmp_path, cvn):
     with Host(tmp_path / "host") as host:
         evening(ledger, host)
         agree(ledger, host, 2, 1700)
+
+
+def test_a_ride_that_is_declined_later_is_refused_reported_and_not_settled(ledger, tmp_path):
+    """And the answer stays no, also where the first one was lost."""
+    unit = TapUnit()
+    for amount in (900, 800, 700):
+        unit.tap(amount, online=True)
+    ledger.book(unit.unit_id, unit.raws, unit.key)
+    faults = {"decline": 1, "lose-answer": 1}
+    with Host(tmp_path / "host", faults, answer_s=SHORT_S) as host, acquirer(ledger, host) as a:
+        a.sign_in()
+        result = a.upload()
+        (refused,) = result.refused
+        assert (refused.code, refused.amount, refused.deferred) == ("51", 900, True)
+        assert "51 (not enough money)" in upload_words(result)
+        assert "after the ride" in upload_words(result)
+        assert upload_fields(result)["refused"][0]["deferred"]
+        assert a.settle().amount == 1500 and a.upload().accepted == 0
+        assert host.everything()["settled_amount"] == 1500
+    assert ledger.summary()["states"] == {"refused": (1, 900), "settled": (2, 1500)}
+    assert [f.kind for f in ledger.check()] == ["refused-money"]
+    why = [m["why"] for m in ledger.rows("moves") if m["state"] == "refused"]
+    assert why == ["response 51 (not enough money), asked after the ride"]
 
 
 @pytest.mark.parametrize("faults", [{}, {"lose-answer@0320": 4}, {"drop@0320": 7}])
