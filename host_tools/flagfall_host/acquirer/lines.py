@@ -8,6 +8,7 @@ cannot be read, and when it has been silent since a question that timed out was 
 
 import asyncio
 import contextlib
+import os
 from dataclasses import dataclass
 
 from flagfall_host.acquirer.codec import (
@@ -92,7 +93,7 @@ class Lines:
             try:
                 return await self._once(question, frame, mac)
             except (OSError, EOFError) as e:
-                problem = str(e) or "timed out"
+                problem = _why(e)
                 self.counters.unanswered += 1
             finally:
                 self.open.pop(terminal, None)
@@ -149,7 +150,7 @@ class Lines:
                     lambda: _Line(self, self._profile), *self._address
                 )
         except OSError as e:
-            self._failed = (loop.time(), str(e) or "timed out")
+            self._failed = (loop.time(), _why(e))
             raise
         self.counters.connections += 1
         if not line.closed:
@@ -242,3 +243,10 @@ class _Line(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self.closed = True
         self._lines.lost(self, "the connection was closed")
+
+
+def _why(error: OSError | EOFError) -> str:
+    """The reason without Python's decorations."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return str(error) or "timed out"

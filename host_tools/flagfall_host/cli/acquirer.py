@@ -28,7 +28,6 @@ from flagfall_host.cli.options import Json
 
 app = typer.Typer(help="Settle with the acquirer (ISO 8583).", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
-app.command("work")(work)
 
 
 def _say(as_json: bool, fields: dict[str, Any], text: str) -> None:
@@ -86,6 +85,9 @@ def settle(
         typer.echo(f"settled: batch {b.batch}, {b.count} taps, {money(b.amount)}{how}")
     if not batches:
         typer.echo("nothing to settle")
+
+
+app.command("work")(work)
 
 
 def _shown(batch: Settled) -> dict[str, Any]:
