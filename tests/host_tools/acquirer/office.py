@@ -99,7 +99,7 @@ def booked(ledger, taps=6, unit_id="TAXI-1"):
     unit = TapUnit(unit_id)
     amounts = [1000 + 311 * i for i in range(taps)]
     for i, amount in enumerate(amounts):
-        unit.tap(amount, PANS[i % len(PANS)])
+        unit.tap(amount, PANS[i % len(PANS)], online=i % 3 == 2)
     ledger.book(unit.unit_id, unit.raws, unit.key)
     return unit, sum(amounts)
 

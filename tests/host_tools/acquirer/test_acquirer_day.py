@@ -40,7 +40,8 @@ from office import (
 from sqlalchemy import event
 
 SOAK = bool(os.environ.get("FLAGFALL_SOAK"))
-UPLOAD_FAULTS = [name for name, (_, mti) in MENU.items() if mti == "0200"]
+# A payment that is declined ends refused: it has a test of its own.
+UPLOAD_FAULTS = [n for n, (_, mti) in MENU.items() if mti == "0200" and n != "decline"]
 
 
 def evening(ledger, host, tries=30, terminal=TERMINAL):
