@@ -136,12 +136,12 @@ def _worker_process(place, host, terminals, statements):
 
 
 def killed_again_and_again(place, folder, seed, size, taps):
-    """Three workers at once, all killed at random points, until one evening ends whole."""
+    """Three workers at once, each killed at a random point, with every fault of the menu."""
     chance = random.Random(seed)
     deaths = 0
     with Ledger.open(place) as ledger:
         terminals, count, amount = fleet(ledger, size, taps)
-    with Host(folder, {"drop": 5, "hang-up": 5}, delay_s=0.01) as host:
+    with Host(folder, chaos=seed, answer_s=SHORT_S) as host:
         for _ in range(4):
             children = [
                 _worker_process(place, host, terminals, chance.randrange(20, 60 * size))
