@@ -43,7 +43,10 @@ def unionpay_ecb(encrypt: Des, data: bytes) -> bytes:
 
 
 def x9_19(encrypt: Des, decrypt_right: Des, data: bytes) -> bytes:
-    """DE64 by X9.19: `encrypt` under the key's left half, `decrypt_right` under its right one."""
+    """DE64 by X9.19: `encrypt` under the key's left half, `decrypt_right` under its right one.
+
+    With a single-length key both halves are that key, which makes it X9.9.
+    """
     chain = bytes(_BLOCK)
     for block in blocks(data):
         chain = encrypt(_xor(chain, block))
@@ -54,11 +57,16 @@ def x9_19(encrypt: Des, decrypt_right: Des, data: bytes) -> bytes:
 def under_key(variant: str, key: bytes) -> Mac:
     """The MAC of profile `variant` under a key in memory. Raises KeysError for its length."""
     if variant == "x9.19":
-        if len(key) != 16:
-            raise KeysError("X9.19 needs a MAC key of 16 bytes")
-        left, right = _cipher(key[:8]), _cipher(key[8:])
+        left, right = (_cipher(half) for half in halves(key))
         return functools.partial(x9_19, _run(left.encryptor()), _run(right.decryptor()))
     return functools.partial(unionpay_ecb, _run(_cipher(key).encryptor()))
+
+
+def halves(key: bytes) -> tuple[bytes, bytes]:
+    """The two DES keys of X9.19. Raises KeysError."""
+    if len(key) not in (8, 16):
+        raise KeysError(f"X9.19 needs a MAC key of 8 or 16 bytes, not {len(key)}")
+    return key[:8], key[-8:]
 
 
 def _cipher(key: bytes) -> Cipher[ECB]:

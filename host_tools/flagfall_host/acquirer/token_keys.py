@@ -17,7 +17,7 @@ from typing import Any
 
 from flagfall_host.acquirer.errors import KeysError
 from flagfall_host.acquirer.keys import EVERY
-from flagfall_host.acquirer.mac import Des, Mac, unionpay_ecb, x9_19
+from flagfall_host.acquirer.mac import Des, Mac, halves, unionpay_ecb, x9_19
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.working_keys import unwrap
 
@@ -95,9 +95,7 @@ class TokenKeys:
         decrypt = functools.partial(self._des, ours[0], decrypt=True)
         mak = unwrap(profile, decrypt, wrapped)["mak"]
         if profile.mac == "x9.19":
-            if len(mak) != 16:
-                raise KeysError("X9.19 needs a MAC key of 16 bytes")
-            left, right = self._import(mak[:8] * 2), self._import(mak[8:] * 2)
+            left, right = (self._import(half * 2) for half in halves(mak))
             return functools.partial(
                 x9_19,
                 functools.partial(self._des, left),

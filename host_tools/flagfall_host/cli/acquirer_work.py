@@ -27,6 +27,7 @@ from flagfall_host.cli.acquirer_options import (
 )
 from flagfall_host.cli.options import FLEET, LEDGER, FleetDir, Json, LedgerPlace
 from flagfall_host.depot.fleet import Fleet
+from flagfall_host.errors import FlagfallError
 from flagfall_host.ledger import Ledger
 
 
@@ -94,7 +95,12 @@ async def _work(
                 def shown(result: UploadResult) -> None:
                     bar.update(task, completed=result.accepted)  # noqa: B023 - used at once
 
-                done = await worker.until_done(settle, shown)
+                try:
+                    done = await worker.until_done(settle, shown)
+                except FlagfallError as e:
+                    if not every:
+                        raise
+                    done = Round(failed={"all": e})  # the ledger was away: look again later
             say(done)
             if not every:
                 return not (done.failed or done.uploaded.refused or done.uploaded.unreadable)

@@ -73,6 +73,8 @@ def test_x9_19_vector(vector):
 def test_x9_19_and_check_value_as_psec_has_them(key, data):
     theirs = psec.mac.generate_retail_mac(key[:8], key[8:], data, 1, 4)
     assert mac.under_key("x9.19", key)(data) == theirs.hex().upper().encode()
+    theirs = psec.mac.generate_cbc_mac(key[:8], data, 1, 4)
+    assert mac.under_key("x9.19", key[:8])(data) == theirs.hex().upper().encode()
     assert mac.check_value(key) == psec.des.generate_kcv(key, 4)
     assert mac.tdes(key, data[:8].ljust(8)) == psec.des.encrypt_tdes_ecb(key, data[:8].ljust(8))
 

@@ -64,14 +64,17 @@ def test_each_store_makes_the_macs_of_the_library(store, name):
         store.add(TERMINAL.terminal_id, TMK[:8])
 
 
-def test_ecb_under_a_mac_key_of_double_length(store, tmp_path):
+@pytest.mark.parametrize(
+    ("base", "variant"), [("long-keys", "unionpay-ecb"), ("single-des", "x9.19")]
+)
+def test_the_other_length_of_the_mac_key(store, tmp_path, base, variant):
     path = tmp_path / "mine.toml"
-    path.write_text('extends = "long-keys"\nname = "mine"\nmac = "unionpay-ecb"\n')
+    path.write_text(f'extends = "{base}"\nname = "mine"\nmac = "{variant}"\n')
     profile = Profile.load(path)
     keys = fresh_keys(profile)
     store.add(EVERY, TMK)
     made = store.mac(profile, "99999999", wrap(profile, TMK, keys))
-    assert made(DATA) == mac.under_key("unionpay-ecb", keys["mak"])(DATA)
+    assert made(DATA) == mac.under_key(variant, keys["mak"])(DATA)
 
 
 def test_a_terminal_without_a_key(tmp_path):
