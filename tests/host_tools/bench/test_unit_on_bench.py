@@ -1,5 +1,7 @@
 """The real firmware in the real MicroPython, against the bench: what a driver may rely on."""
 
+import json
+import zlib
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,38 @@ def test_a_tap_ends_in_plain_words(
         taxi.world.wait(lambda: bool(taxi.world.paper.jobs), "the receipt")
         taxi.press("FOR_HIRE", what="For Hire", position="FOR HIRE")
         assert taxi.unit.log() == ""
+
+
+@pytest.mark.parametrize("card", ["ecash", "oda-debit", "phone"])
+def test_the_card_may_go_before_it_is_said_to_have_paid(
+    garage: Garage, tmp_path: Path, card: str
+) -> None:
+    with garage.taxi(tmp_path) as taxi:
+        offer(tmp_path, "oda", "ecash")
+        taxi.unit.power_on()
+        ride(taxi)
+        said: list[str] = []
+        taxi.world.on_face = lambda face: said.append(face["message"])
+        made = catalogue.make(card)
+        due = f"Tap card: {taxi.face['fare'] / 100:.2f}"
+        taxi.press("CARD", what="the request for a card", message=due)
+        for tone in ("again", "approved") if card == "phone" else ("approved",):
+            taxi.hold(made)
+            taxi.world.wait(lambda tone=tone: tone in taxi.world.tones, f"{tone}, for {card}")
+            taxi.field.remove()
+        taxi.world.wait(lambda: "Paid" in taxi.face["message"], "the verdict")
+        words = [text for at, text in enumerate(said) if text not in said[:at]]
+        assert words[-2:] == ["Card read. Take your card.", "Paid. Take your card."]
+        assert taxi.chip.baud == 921600
+        assert taxi.unit.log() == ""
+
+
+def offer(folder: Path, *profiles: str) -> None:
+    """Let the unit in `folder` offer these kinds of payment, the preferred first."""
+    file = folder / "files" / "settings.json"
+    settings = json.loads(file.read_bytes()[:-8])
+    blob = json.dumps({**settings, "profiles": profiles}).encode()
+    file.write_bytes(blob + f"{zlib.crc32(blob):08x}".encode())
 
 
 def test_keys_that_do_not_fit_change_nothing(garage: Garage, tmp_path: Path) -> None:

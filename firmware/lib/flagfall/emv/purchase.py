@@ -99,6 +99,7 @@ class Purchase:
         self.flags = 0 if terminal.capks.live else outcome.FLAG_TEST_KEYS
         self.is_tc = False
         self.verified = False
+        self._gate_passed = False
         self._cvm = b"\x1f\x00\x02"
         self._related_in_gpo = False
         self._signed_upto = 0
@@ -350,6 +351,7 @@ class Purchase:
         """The gate: after it the card may debit. Raises Stop while that is still harmless."""
         self.take_held()
         self._authenticate(Authentication.GATE)
+        self._gate_passed = True
 
     def finish(self):
         """All records are here: the rest of the authentication. Raises Stop, TlvError."""
@@ -401,7 +403,8 @@ class Purchase:
     def try_to_verify(self):
         """Verify the fDDA if it can be done already; True if so. Raises nothing."""
         try:
-            self.before_last()
+            if not self._gate_passed:
+                self.before_last()
         except (Stop, TlvError):
             return False
         return self.verified
