@@ -4,7 +4,7 @@ Money is in minor units of `currency`, times are local ISO 8601, distances milli
 """
 
 import datetime
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -102,14 +102,12 @@ class Figures:
         pulled: dict[str, dict[str, int]],
         now: int,
     ) -> list[dict[str, Any]]:
+        trips_of, taps_of = _by_unit(trips), _by_unit(taps)
         out = []
         for name, state in pulled.items():
             if self._unit_id not in (None, name):
                 continue
-            mine = _totals(
-                [t for t in trips if t["unit_id"] == name],
-                [t for t in taps if t["unit_id"] == name],
-            )
+            mine = _totals(trips_of[name], taps_of[name])
             out.append(
                 {
                     "unit": name,
@@ -205,6 +203,13 @@ class Figures:
             at = self._time(row["changed_at"])
             out.append({"terminal": row["terminal_id"], **named, "at": at})
         return out
+
+
+def _by_unit(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    out = defaultdict(list)
+    for row in rows:
+        out[row["unit_id"]].append(row)
+    return out
 
 
 def _how(trip: dict[str, Any]) -> str:
