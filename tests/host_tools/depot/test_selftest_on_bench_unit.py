@@ -27,14 +27,17 @@ PART = {part.name: part for part in PARTS}
 
 
 @contextmanager
-def running(taxi: Taxi) -> Iterator[None]:
-    """The taxi's world goes on, in real time or faster, while the desk talks to the unit."""
+def running(taxi: Taxi, rest_s: float = 0.005) -> Iterator[None]:
+    """The taxi's world goes on while the desk talks to the unit; `rest_s` for each 100 ms of it.
+
+    Little for waits that nobody ends, more where a person must be quicker than the unit's limit.
+    """
     over = threading.Event()
 
     def live() -> None:
         while not over.is_set():
             taxi.world.run(100)
-            time.sleep(0.005)  # leave the unit time for the cable
+            time.sleep(rest_s)
 
     thread = threading.Thread(target=live, daemon=True)
     thread.start()
@@ -46,10 +49,10 @@ def running(taxi: Taxi) -> Iterator[None]:
 
 
 def results(
-    taxi: Taxi, garage: Garage, *names: str, person=None, tell=None
+    taxi: Taxi, garage: Garage, *names: str, person=None, tell=None, rest_s: float = 0.005
 ) -> dict[str, PartResult]:
     parts = tuple(PART[name] for name in names)
-    with running(taxi), Link(SerialWire(taxi.port), garage.fleet.unit_key) as link:
+    with running(taxi, rest_s), Link(SerialWire(taxi.port), garage.fleet.unit_key) as link:
         link.open()
         return {r.part: r for r in self_test(link, parts, person, tell or (lambda *_: None))}
 
@@ -73,6 +76,7 @@ def test_a_sound_unit_passes_and_notes_it(garage: Garage, tmp_path: Path) -> Non
             *PART,
             person=lambda question: asked.append(question) or True,
             tell=help_it,
+            rest_s=0.05,
         )
         states = {name: result.state for name, result in found.items()}
         # The bench's calendar stands in the past, and it measures no supply and takes no cards.
