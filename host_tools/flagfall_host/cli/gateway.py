@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from flagfall_host.depot.pushed_files import PushKind, read_pushed_file
 from flagfall_host.errors import FlagfallError
 from flagfall_host.gateway.keys_folder import GatewayKeys, make_gateway_folder
 from flagfall_host.gateway.limits import Limits
+
+if TYPE_CHECKING:
+    from flagfall_host.ledger import Ledger
 
 app = typer.Typer(help="Receive units that dial in over 4G (TLS).", no_args_is_help=True)
 
@@ -29,6 +32,7 @@ Database = Annotated[
 _KEYS = Path("gateway")
 _LEDGER = "ledger.sqlite"
 _SOON_DAYS = 30
+_DATABASE_S = 60.0  # for a database to come, at start
 
 
 class BadPlace(FlagfallError):
@@ -91,7 +95,6 @@ def run(
     balancer. SIGHUP takes up a renewed certificate. /health answers 200 while units are taken.
     """
     from flagfall_host.gateway.server import Gateway
-    from flagfall_host.ledger import Ledger
 
     place = _place(listen)
     watched = _place(watch) if watch else None
@@ -107,11 +110,27 @@ def run(
         drain_s=drain_s,
     )
 
-    async def serve(ledger: Ledger) -> None:
+    async def serve(ledger: "Ledger") -> None:
         await Gateway(ledger, folder, limits, _say).run(place, watched)
 
-    with Ledger.open(db) as ledger:
+    with _opened(db) as ledger:
         asyncio.run(serve(ledger))
+
+
+def _opened(db: str) -> "Ledger":
+    """The ledger, as soon as it can be had: it may be failing over just now."""
+    from flagfall_host.ledger import Ledger
+    from flagfall_host.ledger.errors import CannotOpen
+
+    until = time.monotonic() + _DATABASE_S
+    while True:
+        try:
+            return Ledger.open(db)
+        except CannotOpen as e:
+            if "://" not in db or time.monotonic() > until:
+                raise
+            _say(f"{e}: trying again")
+            time.sleep(1)
 
 
 def _place(text: str) -> tuple[str, int]:

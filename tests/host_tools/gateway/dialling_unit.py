@@ -95,7 +95,7 @@ class SimUnit:
     def digest(self, first: int, last: int) -> str:
         """SHA-256 over the bytes of these records."""
         out = hashlib.sha256()
-        for record in self.journal.read(first):
+        for record in self.journal.unwatched.read(first):
             if record.seq > last:
                 break
             out.update(record.raw)
@@ -137,18 +137,18 @@ class _Watched:
 
     def __init__(self, unit: SimUnit, journal: Journal) -> None:
         self._unit = unit
-        self._journal = journal
+        self.unwatched = journal
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._journal, name)
+        return getattr(self.unwatched, name)
 
     def read(self, seq: int) -> Any:
-        if seq <= self._journal.acked_seq:
-            self._unit.asked_again.append((seq, self._journal.acked_seq))
-        return self._journal.read(seq)
+        if seq <= self.unwatched.acked_seq:
+            self._unit.asked_again.append((seq, self.unwatched.acked_seq))
+        return self.unwatched.read(seq)
 
     def acknowledge(self, epoch: int, seq: int, link: bytes, time: int) -> int:
-        freed = self._journal.acknowledge(epoch, seq, link, time)
+        freed = self.unwatched.acknowledge(epoch, seq, link, time)
         self._unit.receipts.append((epoch, seq))
         return freed
 
