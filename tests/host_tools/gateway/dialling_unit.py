@@ -11,6 +11,7 @@ import random
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from flagfall.hmac_sha256 import hmac_sha256
@@ -67,6 +68,7 @@ class SimUnit:
         self.journal = _Watched(self, Journal(self.flash, journal_key(self.unit_key)))
         self.journal.mount(1)
         self.events: list[tuple[int, str]] = []
+        self.receipted_at = 0.0
         self.wanted = 0  # the newest seq that is worth a call
 
     def append(self, count: int) -> None:
@@ -150,6 +152,7 @@ class _Watched:
     def acknowledge(self, epoch: int, seq: int, link: bytes, time: int) -> int:
         freed = self.unwatched.acknowledge(epoch, seq, link, time)
         self._unit.receipts.append((epoch, seq))
+        self._unit.receipted_at = monotonic()
         return freed
 
 
@@ -172,7 +175,9 @@ async def dial(
     return wire
 
 
-async def talk(unit: SimUnit, wire: DialWire, stay: asyncio.Event | None = None) -> None:
+async def talk(
+    unit: SimUnit, wire: DialWire, stay: asyncio.Event | None = None, ping_s: float = _ASK_S
+) -> None:
     """Be a unit on `wire` until the gateway has all, or ends; with `stay` until that is set.
 
     Raises LinkError when the line is lost.
@@ -181,7 +186,8 @@ async def talk(unit: SimUnit, wire: DialWire, stay: asyncio.Event | None = None)
     opened = False
     asked = False
     while True:
-        data = await wire.read(_ASK_S if not asked else 20.0)
+        quiet = ping_s if session.more is False and unit.done else _ASK_S
+        data = await wire.read(20.0 if asked else quiet)
         if data:
             for i in range(0, len(data), 2048):
                 session.feed(data[i : i + 2048])
@@ -219,7 +225,7 @@ async def drive(
         while not unit.done:
             dials += 1
             wire = None
-            dialled = loop.time()
+            dialled = monotonic()
             try:
                 wire = await dial(host, port, context)
                 await talk(unit, wire)
@@ -230,7 +236,7 @@ async def drive(
                 if wire is not None:
                     wire.close()
             if unit.done:
-                first = loop.time() - dialled
+                first = unit.receipted_at - dialled
                 break
             await asyncio.sleep(wait * (0.5 + random.random() / 2))
             wait = min(wait * 2, 3.0)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT / p) for p in ("boards/bench", "firmware/lib", "host_tools")]
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dialling_unit import SimUnit, client_context, drive  # noqa: E402
+from dialling_unit import SimUnit, client_context, dial, drive, talk  # noqa: E402
 
 
 async def one(unit: SimUnit, words: dict, results: list[bool]) -> None:
@@ -37,6 +37,33 @@ async def one(unit: SimUnit, words: dict, results: list[bool]) -> None:
     print(json.dumps(facts | took), flush=True)
 
 
+async def stand(unit: SimUnit, words: dict, few: asyncio.Semaphore, leave: asyncio.Event) -> None:
+    """Dial, be pulled, and stay connected without a word until it is time to leave."""
+    folder = Path(words["office"])
+    async with few:
+        tls = client_context(folder / "fleet/authority.pem", folder / f"{unit.unit_id}.pem")
+        wire = await dial(words["host"], words["port"], tls, words["seconds"])
+        talking = asyncio.create_task(talk(unit, wire, leave, ping_s=3_600))
+        while not unit.done and not talking.done():
+            await asyncio.sleep(0.05)
+    await talking
+
+
+async def run_standing(units: list[SimUnit], words: dict) -> None:
+    """As many connections as there are units; says so when all stand, leaves at the next line."""
+    few, leave = asyncio.Semaphore(20), asyncio.Event()
+    tasks = [asyncio.create_task(stand(unit, words, few, leave)) for unit in units]
+    while not all(unit.done for unit in units):
+        await asyncio.sleep(0.05)
+        for task in tasks:
+            if task.done():
+                await task
+    print(json.dumps({"standing": len(units)}), flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    for task in tasks:
+        task.cancel()
+
+
 async def run(units: list[SimUnit], words: dict) -> None:
     results: list[bool] = []
     await asyncio.gather(*(one(unit, words, results) for unit in units))
@@ -47,12 +74,12 @@ def main() -> None:
     words = json.loads(sys.argv[1])
     units = []
     for unit_id, key in words["keys"].items():
-        unit = SimUnit(unit_id, bytes.fromhex(key), sectors=words["records"] // 20 + 6)
+        unit = SimUnit(unit_id, bytes.fromhex(key), sectors=words["records"] // 20 + 4)
         unit.append(words["records"])
         units.append(unit)
     print("ready", flush=True)
     sys.stdin.readline()
-    asyncio.run(run(units, words))
+    asyncio.run((run_standing if words.get("stay") else run)(units, words))
 
 
 main()

@@ -68,6 +68,7 @@ class Fleet:
         seconds: float = 120.0,
         first: int = 0,
         host: str = "127.0.0.1",
+        stay: bool = False,
     ) -> None:
         self.count = count
         self.units: list[dict[str, Any]] = []  # of each unit that is through
@@ -86,6 +87,7 @@ class Fleet:
                 "port": port,
                 "ramp_s": ramp_s,
                 "seconds": seconds,
+                "stay": stay,
             }
             self.processes.append(
                 subprocess.Popen(
@@ -112,7 +114,7 @@ class Fleet:
         for line in process.stdout:
             facts = json.loads(line)
             with self._lock:
-                if "end" in facts:
+                if "end" in facts or "standing" in facts:
                     self._ended += 1
                 else:
                     self.units.append(facts)
