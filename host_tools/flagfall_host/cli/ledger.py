@@ -331,3 +331,33 @@ def resolve(
     typer.echo(f"{unit} record {seq}: {shown(row['amount'])} was disputed, is {to} now")
     if to == money.CAPTURED:
         typer.echo("the next `flagfall acquirer upload` takes it along")
+
+
+@app.command()
+def copy(
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="An empty database: a file or postgresql://...")
+    ],
+    ledger: LedgerPlace = LEDGER,
+    as_json: Json = False,
+) -> None:
+    """Copy the whole ledger into another database: from a file into PostgreSQL, or back.
+
+    Stop the pulls and gateways that write to it first: what is booked meanwhile is not copied.
+    """
+    from flagfall_host.ledger.copying import copy_ledger
+
+    console = Console(stderr=True)
+    with (
+        Ledger.open(ledger, create=False) as source,
+        Ledger.open(target) as empty,
+        console.status("copying") as status,
+    ):
+        counts = copy_ledger(source, empty, lambda name, n: status.update(f"{name}: {n} rows"))
+    if as_json:
+        typer.echo(json.dumps(counts))
+        return
+    rows = sum(counts.values())
+    typer.echo(
+        f"copied {counts['records']} records of {counts['units']} units, {rows} rows in all"
+    )

@@ -1,4 +1,4 @@
-"""Many simulated units in one process: fleet_load.py JSON. Says "ready", waits for a line, runs.
+"""Many simulated units in one process: a line of JSON in, "ready" out, a line in: they run.
 
 One JSON line for each unit that has all its receipts, then {"end": failures}. The words of JSON:
 office (folder), first, count, records, host, port, ramp_s, seconds; keys: unit id -> key in hex.
@@ -71,7 +71,7 @@ async def run(units: list[SimUnit], words: dict) -> None:
 
 
 def main() -> None:
-    words = json.loads(sys.argv[1])
+    words = json.loads(sys.stdin.readline())
     units = []
     for unit_id, key in words["keys"].items():
         unit = SimUnit(unit_id, bytes.fromhex(key), sectors=words["records"] // 20 + 4)

@@ -89,14 +89,11 @@ class Fleet:
                 "seconds": seconds,
                 "stay": stay,
             }
-            self.processes.append(
-                subprocess.Popen(
-                    [sys.executable, LOAD, json.dumps(words)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
+            process = subprocess.Popen(
+                [sys.executable, LOAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
+            self.processes.append(process)
+            self._say(process, json.dumps(words))
         self._threads = [
             threading.Thread(target=self._read, args=(p,), daemon=True) for p in self.processes
         ]
@@ -107,7 +104,11 @@ class Fleet:
     def go(self) -> None:
         for process, thread in zip(self.processes, self._threads, strict=True):
             thread.start()
-            process.stdin.write("\n")
+            self._say(process, "")
+
+    def _say(self, process: subprocess.Popen[str], words: str) -> None:
+        if process.stdin is not None:
+            process.stdin.write(words + "\n")
             process.stdin.flush()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
