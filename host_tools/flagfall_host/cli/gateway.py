@@ -166,7 +166,9 @@ def place(
     with Ledger.open(db) as ledger:
         units = sorted({*(unit or ()), *(known_units(ledger) if every else ())})
         count = place_file(ledger, units, kind.value, content)
-    typer.echo(f"{kind.value}, {len(content)} bytes: waits for {count} units")
+    typer.echo(
+        f"{kind.value}, {len(content)} bytes: waits for {count} unit{'' if count == 1 else 's'}"
+    )
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "deploy/postgresql/pair"
 _USER = "postgres"
+_NETWORK = "127.0.0.1/32"
 
 
 def free_port() -> int:
@@ -124,7 +125,7 @@ class Pair:
             "--no-sync", "-U", self.user,
         )  # fmt: skip
         first.start()
-        first.script("primary", first.data, "127.0.0.1/32")
+        first.script("primary", first.data, _NETWORK)
         second.script("standby", second.data, "127.0.0.1", first.port, "db2")
         second.start()
         first.script("guard", first.data)
@@ -139,7 +140,7 @@ class Pair:
     def fail_over(self) -> None:
         """The primary dies; the standby takes its place."""
         self.first.kill()
-        self.second.script("promote", self.second.data)
+        self.second.script("promote", self.second.data, _NETWORK)
 
     def take_back(self) -> None:
         """The old primary comes back as the standby of the new one."""
