@@ -29,7 +29,11 @@ Database = Annotated[
         envvar="FLAGFALL_LEDGER",
     ),
 ]
+FleetFolder = Annotated[
+    Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
+]
 _KEYS = Path("gateway")
+_FLEET = Path("fleet")
 _LEDGER = "ledger.sqlite"
 _SOON_DAYS = 30
 _DATABASE_S = 60.0  # for a database to come, at start
@@ -51,9 +55,7 @@ def certificate(
         typer.Argument(metavar="NAME...", help="What the units dial: host names or IPs."),
     ],
     keys: KeysDir = _KEYS,
-    fleet: Annotated[
-        Path, typer.Option("--fleet", help="The fleet folder.", envvar="FLAGFALL_FLEET")
-    ] = Path("fleet"),
+    fleet: FleetFolder = _FLEET,
     days: Annotated[int, typer.Option(min=1, help="How long the certificate is good.")] = (
         GATEWAY_DAYS
     ),
@@ -155,17 +157,29 @@ def place(
     every: Annotated[
         bool, typer.Option("--all", help="For every unit that the ledger knows.")
     ] = False,
+    fleet: FleetFolder = _FLEET,
     db: Database = _LEDGER,
 ) -> None:
-    """Let a file wait for units: each gets it the next time it is connected."""
+    """Let a file wait for units: each gets it the next time it is connected.
+
+    Tariff, configuration and CA keys are under a unit's seal: this command signs the permits with
+    the fleet's key, so run it in the office.
+    """
+    from flagfall_host.depot.placing import file_for
     from flagfall_host.ledger import Ledger
     from flagfall_host.ledger.placements import known_units
     from flagfall_host.ledger.placements import place as place_file
 
     content = read_pushed_file(kind, file)
+    key = Fleet.open(fleet).private_key
     with Ledger.open(db) as ledger:
         units = sorted({*(unit or ()), *(known_units(ledger) if every else ())})
-        count = place_file(ledger, units, kind.value, content)
+        count = 0
+        for unit_id in units or [""]:
+            wanted = [unit_id] if unit_id else []
+            count += place_file(
+                ledger, wanted, kind.value, file_for(key, ledger, unit_id, kind, content)
+            )
     typer.echo(
         f"{kind.value}, {len(content)} bytes: waits for {count} unit{'' if count == 1 else 's'}"
     )

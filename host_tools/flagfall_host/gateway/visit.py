@@ -29,6 +29,7 @@ from flagfall_host.ledger.placements import (
     admission,
     content_of,
     settle_placement,
+    without_permits,
 )
 
 CLOCK_OFF_S = 2  # a clock that is off by less is left alone
@@ -37,6 +38,10 @@ _BUFFER = 8 * 1024  # bytes of frames of one unit that are being put together
 
 class Shut(LinkError):
     """The client is not let in: another's certificate, another's id, or revoked."""
+
+
+class NoPermit(LinkError):
+    """None of the permits that were placed with a file fits any more."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +152,12 @@ class Visit:
         content = await look(content_of, ledger, placement)
         if content is None:
             return
+        content, permits = without_permits(content)
         try:
+            if permits:
+                await self._permit(placement.kind, permits)
             await push_over(self._talk, placement.kind, content)
-        except (NotAccepted, FileTooLong) as e:
+        except (NotAccepted, FileTooLong, NoPermit) as e:
             await look(settle_placement, ledger, self.unit_id, placement, REFUSED, str(e))
             self._house.say(str(e))
         except UnitRefused as e:
@@ -157,6 +165,19 @@ class Visit:
             self._house.say(f"{e}: it goes on waiting")
         else:
             await look(settle_placement, ledger, self.unit_id, placement, TAKEN)
+
+    async def _permit(self, kind: str, permits: dict[int, bytes]) -> None:
+        """Hand over the permit for the unit's next change under its seal."""
+        audit = (await self._talk.ask(messages.INFO)).get("audit")
+        if not isinstance(audit, int):
+            return  # nothing is sealed yet
+        permit = permits.get(audit + 1)
+        if permit is None:
+            raise NoPermit(
+                f"{self.wire.name}: {kind}: no permit fits its audit counter {audit}: place the "
+                "file again"
+            )
+        await push_over(self._talk, "permit", permit)
 
     async def _set_clock(self, result: PullResult) -> None:
         theirs = result.info.get("time")

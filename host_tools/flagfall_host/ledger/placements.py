@@ -4,6 +4,7 @@ All gateways read it from the ledger's database, so that any of them serves any 
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from flagfall_host.ledger.ledger import Ledger, checked
 from flagfall_host.ledger.tables import FILES, PLACEMENTS, REVOCATIONS, UNITS
 
 WAITING, TAKEN, REFUSED = STATES = ("waiting", "taken", "refused")
+_PERMITS = b"\0permits"
 _WHY = 200  # characters of a unit's reason that are kept
 
 
@@ -75,6 +77,22 @@ def place(ledger: Ledger, unit_ids: Iterable[str], kind: str, content: bytes) ->
         used = sa.select(PLACEMENTS.c.sha256)
         connection.execute(FILES.delete().where(FILES.c.sha256.not_in(used)))
     return len(rows)
+
+
+def with_permits(content: bytes, permits: list[bytes]) -> bytes:
+    """A file that is under a unit's seal, with permits for the audit counters that come next."""
+    words = json.dumps([permit.decode() for permit in permits]).encode()
+    return _PERMITS + len(words).to_bytes(4, "little") + words + content
+
+
+def without_permits(file: bytes) -> tuple[bytes, dict[int, bytes]]:
+    """The file itself, and the permits by the audit counter that each is for."""
+    if not file.startswith(_PERMITS):
+        return file, {}
+    start = len(_PERMITS) + 4
+    end = start + int.from_bytes(file[len(_PERMITS) : start], "little")
+    permits = [permit.encode() for permit in json.loads(file[start:end])]
+    return file[end:], {json.loads(permit)["counter"]: permit for permit in permits}
 
 
 def known_units(ledger: Ledger) -> list[str]:

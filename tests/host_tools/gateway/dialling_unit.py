@@ -59,6 +59,7 @@ class SimUnit:
     clock: int = 830_000_000
     pushed: list[tuple[str, bytes]] = field(default_factory=list)
     refuses: str = ""  # a kind of file
+    audit: int | None = None  # changes under its seal
     receipts: list[tuple[int, int]] = field(default_factory=list)
     asked_again: list[tuple[int, int]] = field(default_factory=list)
 
@@ -111,12 +112,13 @@ class SimUnit:
         return self.clock
 
     def info(self) -> dict[str, Any]:
-        return {
+        fields = {
             "unit_id": self.unit_id,
             "model": self.model,
             "time": self.clock,
             "last_seq": self.journal.last_seq,
         }
+        return fields if self.audit is None else fields | {"audit": self.audit}
 
     def set_time(self, t: int) -> int:
         was, self.clock = self.clock, t

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import sqlalchemy as sa
 from dialling_unit import SimUnit, client_context, dial, drive, talk
 from flagfall_host.depot.link_errors import LinkError
 from flagfall_host.gateway.limits import Limits
@@ -23,7 +24,6 @@ def booked(ledger, unit):
     """Whether the ledger has the unit's records, byte for byte, each once."""
     import hashlib
 
-    import sqlalchemy as sa
     from flagfall_host.ledger.tables import RECORDS
 
     r = RECORDS.c
@@ -108,6 +108,34 @@ def test_a_placed_file_is_brought_down_once_and_a_refused_one_is_noted(office, l
         unit.append(1)
         await drive(unit, HOST, port, tls, 30)
 
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_a_sealed_file_goes_with_the_permit_that_fits(office, ledger):
+    import json
+
+    async def run():
+        permits = [json.dumps({"counter": n, "action": "tariff"}).encode() for n in range(5, 9)]
+        file = placements.with_permits(b"a tariff", permits)
+        placements.place(ledger, ["CAB-1", "CAB-2", "CAB-3"], "tariff", file)
+        async with gateway_here(office, ledger) as gateway:
+            for unit_id, audit in (("CAB-1", 6), ("CAB-2", 8), ("CAB-3", None)):
+                unit, tls = a_unit(office, unit_id, 1)
+                unit.audit = audit
+                wire = await dial(HOST, gateway.port, tls)
+                await talk(unit, wire)
+                wire.close()
+                if audit == 6:
+                    assert unit.pushed == [("permit", permits[2]), ("tariff", b"a tariff")]
+                elif audit is None:
+                    assert unit.pushed == [("tariff", b"a tariff")]  # not sealed yet
+                else:
+                    assert unit.pushed == []  # too many changes since: the office places anew
+        with ledger.reading() as connection:
+            states = dict(connection.execute(sa.select(p.unit_id, p.state)).all())
+        assert states == {"CAB-1": "taken", "CAB-2": "refused", "CAB-3": "taken"}
+
+    p = placements.PLACEMENTS.c
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
