@@ -52,32 +52,40 @@ class Keys:
         return self._tapping is not None
 
     async def run(self):
-        while True:
-            key, text = await self._board.key()
-            if self.listener is not None:
-                self.listener(key)
-                continue
-            action = self._does.get(key)
-            if action is None:
-                continue
+        try:
+            while True:
+                key, text = await self._board.key()
+                await self._take(key, text)
+        finally:
+            # The unit is rebuilt: a payment left running would write where the new journal does.
             if self._tapping is not None:
-                waiting = self._payment.waiting
-                if waiting and key not in _ENDS_A_TAP:
-                    self._screen.tone("refused")
-                    continue
-                # The passenger pays otherwise, or the ride goes on: stop asking for a card. What
-                # is decided already comes to its end first.
-                self._payment.cancel()
-                await self._tapping
-                if waiting and key == "CARD":
-                    continue
-            asked, self._asked = self._asked, False
-            try:
-                await action(text, asked)
-            except Refused as e:
-                self._screen.say(str(e))
+                self._tapping.cancel()
+
+    async def _take(self, key, text):
+        if self.listener is not None:
+            self.listener(key)
+            return
+        action = self._does.get(key)
+        if action is None:
+            return
+        if self._tapping is not None:
+            waiting = self._payment.waiting
+            if waiting and key not in _ENDS_A_TAP:
                 self._screen.tone("refused")
-            self._screen.refresh()
+                return
+            # The passenger pays otherwise, or the ride goes on: stop asking for a card. What
+            # is decided already comes to its end first.
+            self._payment.cancel()
+            await self._tapping
+            if waiting and key == "CARD":
+                return
+        asked, self._asked = self._asked, False
+        try:
+            await action(text, asked)
+        except Refused as e:
+            self._screen.say(str(e))
+            self._screen.tone("refused")
+        self._screen.refresh()
 
     async def _sign(self, driver, _asked):
         duty = self._duty

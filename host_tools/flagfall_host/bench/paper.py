@@ -34,11 +34,15 @@ class Paper:
         self.folder = folder
         self.jobs: list[list[str]] = []
         folder.mkdir(parents=True, exist_ok=True)
+        # A roll that was begun before goes on after its last slip.
+        numbers = [p.stem.rpartition("-")[2] for p in folder.glob("receipt-*.txt")]
+        self._printed = max((int(n) for n in numbers if n.isdigit()), default=0)
 
     def put(self, lines: list[str]) -> Path:
         """Keep one job as text and PNG; returns the text's path."""
         self.jobs.append(lines)
-        path = self.folder / f"receipt-{len(self.jobs):02d}.txt"
+        self._printed += 1
+        path = self.folder / f"receipt-{self._printed:02d}.txt"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         draw(lines, path.with_suffix(".png"))
         return path

@@ -46,6 +46,13 @@ class Wheel:
         return self.units * self.k // _UNITS_PER_KM
 
     @property
+    def speed(self) -> int:
+        """The speed now, 0.1 km/h."""
+        second, rest = divmod(self._stretch_ms, 1_000)
+        a, b = self._pair(second)
+        return a + (b - a) * rest // 1_000
+
+    @property
     def units(self) -> int:
         return self._units + self._along(self._stretch_ms)
 

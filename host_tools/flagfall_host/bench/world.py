@@ -48,6 +48,7 @@ class World:
         self.cut_reached: str | None = None
         self.on_face: Callable[[dict[str, Any]], None] | None = None
         self.on_paper: Callable[[list[str], Path], None] | None = None
+        self.on_tone: Callable[[str], None] | None = None
         self._acknowledged = -1
         self._waiting_jobs: list[tuple[int, list[str]]] = []
         self._changed = threading.Condition()
@@ -94,6 +95,8 @@ class World:
                     done = lambda face=self.face: self.on_face(face)  # type: ignore[misc]  # noqa: E731
             elif kind == "B":
                 self.tones.append(rest)
+                if self.on_tone:
+                    done = lambda tone=rest: self.on_tone(tone)  # type: ignore[misc]  # noqa: E731
             elif kind == "C":
                 self.cut_reached = rest
             elif kind == "U":

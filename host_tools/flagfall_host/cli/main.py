@@ -52,6 +52,7 @@ _PANELS = {
     **dict.fromkeys(("demo", "bench", "emv", "journal"), "On the workbench"),
 }
 _BENCH = {
+    "drive": ("bench_drive", "drive"),
     "reader": ("bench_reader", "reader"),
     "tap": ("bench_tap", "tap"),
 }

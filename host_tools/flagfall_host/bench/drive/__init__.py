@@ -1,0 +1,1 @@
+"""The driver's seat: the bench unit on a terminal screen, for a person to drive."""
