@@ -17,6 +17,7 @@ import asyncio
 import json
 import socket
 import struct
+import sys
 
 from micropython import const
 
@@ -65,7 +66,7 @@ class WorldPort:
         while True:
             line = (await self._stream.readline()).decode().strip()
             if not line:
-                raise OSError("the bench has gone")
+                sys.exit()  # the bench has gone, and with it all that a unit could be for
             words = line.split(" ", 2)
             if words[0] == "T":
                 ms, pulses, utc = (int(w) for w in line.split(" ")[1:])

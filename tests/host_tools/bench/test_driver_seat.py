@@ -193,7 +193,7 @@ def test_a_small_terminal_and_none(tmp_path: Path) -> None:
     assert not (tmp_path / "seat").exists()
 
 
-@pytest.mark.parametrize("how", ["q", "hang up"])
+@pytest.mark.parametrize("how", ["q", "hang up", "killed"])
 def test_leaving_stops_the_unit(tmp_path: Path, how: str) -> None:
     folder = tmp_path / "seat"
     process, master = on_a_terminal(folder, *SIZE)
@@ -202,9 +202,9 @@ def test_leaving_stops_the_unit(tmp_path: Path, how: str) -> None:
     if how == "q":
         os.write(master, b"q")
     else:
-        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGHUP if how == "hang up" else signal.SIGKILL)
     read_until(master, b"", process)
-    assert process.wait(_PATIENCE_S) == (0 if how == "q" else -signal.SIGHUP)
+    assert process.wait(_PATIENCE_S) == (-signal.SIGKILL if how == "killed" else 0)
     os.close(master)
     limit = time.monotonic() + _PATIENCE_S
     while units_in(folder):

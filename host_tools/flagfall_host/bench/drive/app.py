@@ -1,5 +1,7 @@
 """The driver's seat as a textual application. Nothing in it waits for the unit or the office."""
 
+import asyncio
+import signal
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -125,7 +127,8 @@ class Seat(App[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.theme = "textual-dark"
+        for ends in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(ends, self.exit)
         self.wallet.can_focus = False
         self._draw()
         self.set_interval(_TICK_S, self._tick)
