@@ -314,6 +314,9 @@ class UnitLife(Life):
     def _check_recovered(self):
         now = self.state()
         was = self.durable[1] if self.durable else None
+        if now.position != FOR_HIRE and not self.duty.trip_booked:
+            # Found no room, and the power went before it was cleared: it may be driven on.
+            self.unrecorded.pop(now.trip, None)
         self._check_money(now)
         if {t[0] for t in self.duty.torn} != set(self.torn):
             raise Violation("torn %r, known %r" % (self.duty.torn, self.torn))

@@ -1,9 +1,11 @@
 # Reading the journal back: every seq in order, what is damaged, the newest of a type.
 # MIT licence, (c) 2026 The Flagfall contributors.
 
+from array import array
+
 from .medium import SECTOR
 from .places import NONE
-from .record import MAX_RECORD, Damage, Record, length_at, seq_at, slot_bytes
+from .record import MAX_RECORD, SLOT, Damage, Record, length_at, seq_at, slot_bytes
 from .sector import GOOD, HEADER
 
 try:
@@ -35,7 +37,9 @@ class Reading:
             growing = place == self._place
             limit = self._limit(place)
             upto = self.last_seq
-            for offset, seq in self._index(place):
+            index = self._index(place)
+            for i in range(0, len(index), 2):
+                offset, seq = index[i], index[i + 1]
                 if seq < expected or (limit and seq >= limit):
                     continue
                 raw = self._read_record(place, offset, seq)
@@ -66,19 +70,30 @@ class Reading:
         return header.first_seq if next_one and not header.moved else 0
 
     def _index(self, place):
-        return [(offset, seq_at(self._sector, offset)) for offset in self._places.walk(place)]
+        """The records of a sector: offset, seq, offset, seq, ... in an array.
+
+        Whoever reads the journal holds it while he may take his time with each record.
+        """
+        index = array("I")
+        for offset in self._places.walk(place):
+            index.append(offset)
+            index.append(seq_at(self._sector, offset))
+        return index
 
     def _read_record(self, place, offset, seq):
         """The bytes of the record at `offset`, or None if it is not there any more."""
+        whole = self._whole
         for _ in range(2):
-            self.medium.read(place, offset, memoryview(self._record)[: self._span(offset)])
-            n = length_at(self._record, 0, self._span(offset))
+            self.medium.read(place, offset, self._first_slot)
+            stop = offset + slot_bytes(self._record[2] | self._record[3] << 8)
+            if stop > min(SECTOR, offset + MAX_RECORD):
+                continue
+            if stop - offset > SLOT:
+                self.medium.read(place, offset + SLOT, whole[SLOT : stop - offset])
+            n = length_at(self._record, 0, stop - offset)
             if n and seq_at(self._record, 0) == seq:
-                return bytes(memoryview(self._record)[:n])
+                return bytes(whole[:n])
         return None
-
-    def _span(self, offset):
-        return min(MAX_RECORD, SECTOR - offset)
 
     def _damage(self, first, last, remains):
         first = max(first, self.acked_seq + 1)
@@ -115,8 +130,9 @@ class Reading:
             header = self._places.header(place)
             if header.state == GOOD and header.generation < self._generation - back:
                 continue  # of a round before: it failed to erase
-            for offset, seq in reversed(self._index(place)):
-                raw = self._read_record(place, offset, seq)
+            index = self._index(place)
+            for i in range(len(index) - 2, -1, -2):
+                raw = self._read_record(place, index[i], index[i + 1])
                 if raw and raw[1] == type:
                     return Record(raw)
         return None

@@ -26,6 +26,7 @@ _MARKER = const(0xA7)
 _HEADER = const(20)  # bytes before the body
 _MAC = const(12)  # bytes of the MAC that are kept
 _OVERHEAD = const(36)  # header, MAC and CRC
+_RESIDUE = 0x2144DF1C  # CRC32 of anything with its own CRC32, little-endian, behind it
 
 
 class JournalError(Exception):
@@ -121,21 +122,23 @@ def length_at(buf, offset, stop):
     end = offset + _OVERHEAD + n
     if n > MAX_BODY or end > stop:
         return 0
-    view = memoryview(buf)
-    crc = struct.unpack_from("<I", buf, end - 4)[0]
-    if binascii.crc32(view[offset : end - 4]) & 0xFFFFFFFF != crc:
-        return 0
-    return end - offset
+    crc = binascii.crc32(memoryview(buf)[offset:end])
+    return end - offset if crc & 0xFFFFFFFF == _RESIDUE else 0
 
 
 def seq_at(buf, offset):
     """The seq in the record header at `offset`."""
-    return struct.unpack_from("<I", buf, offset + 4)[0]
+    return _u32_at(buf, offset + 4)
 
 
 def epoch_at(buf, offset):
     """The epoch in the record header at `offset`."""
-    return struct.unpack_from("<I", buf, offset + 8)[0]
+    return _u32_at(buf, offset + 8)
+
+
+def _u32_at(buf, at):
+    # By hand: a walk asks for it at every record, and unpack makes a tuple each time.
+    return buf[at] | buf[at + 1] << 8 | buf[at + 2] << 16 | buf[at + 3] << 24
 
 
 def mac_good(key, raw):

@@ -11,6 +11,7 @@ from .reading import Reading
 from .record import (
     MAX_RECORD,
     NO_LINK,
+    SLOT,
     JournalError,
     Record,
     build,
@@ -57,6 +58,8 @@ class Journal(Reading):
         self._keep = keep_unacked
         self._sector = bytearray(SECTOR)
         self._record = bytearray(MAX_RECORD)
+        self._whole = memoryview(self._record)
+        self._first_slot = self._whole[:SLOT]
         self._head = bytearray(HEADER)
         self._places = Places(self.medium, journal_key, self._sector)
         self.sectors = self.medium.sectors
@@ -198,19 +201,22 @@ class Journal(Reading):
 
     def _first_to_move(self):
         """The first live seq in the failing sector; 0 if it holds none."""
-        for _, seq in self._index(self._moving):
-            if seq > self.acked_seq:
-                return seq if self._keep else 0
+        index = self._index(self._moving)
+        for i in range(1, len(index), 2):
+            if index[i] > self.acked_seq:
+                return index[i] if self._keep else 0
         return 0
 
     def _move(self, source, first):
         """Copy the records of `source` from `first` on to the newest sector; True if all went."""
-        for offset, seq in self._index(source):
+        index = self._index(source)
+        for i in range(0, len(index), 2):
+            offset, seq = index[i], index[i + 1]
             raw = self._read_record(source, offset, seq) if seq >= first else None
             if raw is None:
                 continue
             size = slot_bytes(len(raw) - 36)
-            record = memoryview(self._record)[:size]
+            record = self._whole[:size]
             record[: len(raw)] = raw
             for i in range(len(raw), size):
                 record[i] = 0xFF
@@ -269,7 +275,7 @@ class Journal(Reading):
                 self._open()
             # Built anew each time: opening a sector may use the buffer to move records.
             size = build(self._record, self._key, type, seq, self.epoch, time, self._link, body)
-            record = memoryview(self._record)[:size]
+            record = self._whole[:size]
             offset = self._offset
             self._offset += size
             if self.medium.program(self._place, offset, record):

@@ -214,7 +214,7 @@ def test_key_is_repeated_in_each_sector_with_payments():
     keys = set()
     payments = set()
     for place in range(16):
-        for offset, _ in journal._index(place):
+        for offset in journal._places.walk(place):
             type = journal._sector[offset + 1]
             if type == schema.PAYMENT:
                 payments.add(place)

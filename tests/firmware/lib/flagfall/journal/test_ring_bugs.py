@@ -237,10 +237,11 @@ def test_read_stops_at_remains():
             found = Journal._index(self, place)
             out = []
             at = HEADER
-            for offset, seq in found:
+            for i in range(0, len(found), 2):
+                offset = found[i]
                 if offset != at:
                     break
-                out.append((offset, seq))
+                out += [offset, found[i + 1]]
                 at = offset + (self._sector[offset + 2] | self._sector[offset + 3] << 8) + 36 + 31
                 at &= ~31
             return out
