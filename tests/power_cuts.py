@@ -213,7 +213,7 @@ class Life:
             if upto > self.tried_receipt:
                 raise Violation("a receipt for %d that nobody gave" % upto)
         elif record.type == schema.KEY:
-            if record.body != self.keys.get(record.epoch):
+            if not self.key_known(record):
                 raise Violation("seq %d is a key that nobody made" % record.seq)
             if mine in self.flying:
                 self.flying.remove(mine)
@@ -223,6 +223,9 @@ class Life:
             self.top_epoch = max(self.top_epoch, record.epoch)
         else:
             raise Violation("seq %d was invented" % record.seq)
+
+    def key_known(self, record):
+        return record.body == self.keys.get(record.epoch)
 
     def check(self):
         # After a mount: all that must be there is there, in order, chained, and nothing else.

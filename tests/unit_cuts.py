@@ -4,8 +4,8 @@
 # The firmware's own meter, duty, booking and configuration, on three chips with one supply; the
 # small files on the real littlefs (vfs.VfsLfs2). Runs in MicroPython:
 #     micropython tests/unit_cuts.py SEED/STEPS/12t.3g      live this life again ("/f" behind it:
-#                                                           on flash with failing sectors)
-#     micropython tests/unit_cuts.py depth1 SEED STEPS LETTERS [f]    at every operation
+#                                        on flash with failing sectors, "/s": with stuck bits)
+#     micropython tests/unit_cuts.py depth1 SEED STEPS LETTERS [f|s]  at every operation
 #     micropython tests/unit_cuts.py depth2 SEED STEPS EVERY          at every EVERYth pair
 #     micropython tests/unit_cuts.py random SEED LIVES
 # A life that breaks a promise leaves its three flash images in build/flash-failures.
@@ -31,7 +31,9 @@ from app.configuration import Configuration  # noqa: E402
 from app.duty import INTENT, Duty  # noqa: E402
 from app.meter import Meter, Refused  # noqa: E402
 from flagfall.journal import schema  # noqa: E402
+from flagfall.journal.record import seq_at  # noqa: E402
 from flagfall.journal.ring import Journal, JournalFull  # noqa: E402
+from flagfall.journal.sector import GOOD  # noqa: E402
 from flagfall.meter.tariff import Tariff  # noqa: E402
 from flagfall.meter.taximeter import FOR_HIRE, HIRED, STOPPED  # noqa: E402
 from meter_forms import HEFEI, NOON, pack  # noqa: E402
@@ -167,10 +169,10 @@ class State:
 
 
 class UnitLife(Life):
-    # With `faulty` a sector of the journal and one of the checkpoint ring fail, and reads come
-    # back wrong once.
+    # With `faulty` reads come back wrong once, and with "f" a sector of the journal and one of the
+    # checkpoint ring fail, with "s" bits stick on both and in the small files.
 
-    def __init__(self, steps, seed, faulty=False):
+    def __init__(self, steps, seed, faulty=""):
         self.power = Power()
         self.chips = {}
         for name, sectors in SECTORS.items():
@@ -190,13 +192,27 @@ class UnitLife(Life):
         self.replacing = {}  # name: what it is being replaced with
         self.asked = False  # a card was asked to debit, and no record says what came of it
         self.serial = self.refused = 0
-        if faulty:
-            dice = Dice(seed)
-            for name in ("journal", "trips"):
-                chip = self.chips[name]
-                kinds = (chip.bad_program, chip.bad_erase, chip.silent_program, chip.silent_erase)
-                kinds[dice.roll(4)].add(dice.roll(chip.blocks))
+        self.sealing = 0  # the epoch whose data key is in flash
+        dice = Dice(seed)
+        for name in ("journal", "trips") if faulty == "f" else ():
+            chip = self.chips[name]
+            kinds = (chip.bad_program, chip.bad_erase, chip.silent_program, chip.silent_erase)
+            kinds[dice.roll(4)].add(dice.roll(chip.blocks))
         self._factory()
+        for name in ("journal", "trips", "config") if faulty == "s" else ():
+            self._stick(self.chips[name], dice)
+
+    def _stick(self, chip, dice):
+        # Up to three bits in one sector; on the file system not where its root is.
+        block = 2 + dice.roll(chip.blocks - 2)
+        for _ in range(1 + dice.roll(3)):
+            address = block * BLOCK + dice.roll(BLOCK)
+            bit = 1 << dice.roll(8)
+            if chip is self.chips["config"]:
+                # In use since the factory: it cannot have got there with another value.
+                chip.stick(address, bit, chip.data[address])
+            else:
+                chip.stick(address, bit, dice.roll(256))
 
     def _factory(self):
         chip = self.chips["config"]
@@ -269,7 +285,7 @@ class UnitLife(Life):
         old = self.chips["config"]
         new = FileChip(len(old.data), None, self.serial + 7, self.power)
         new.data = bytearray(old.data)
-        new.programs, new.erases = old.programs, old.erases
+        new.programs, new.erases, new.stuck = old.programs, old.erases, old.stuck
         old.power = Power()
         old.power.off = True
         _umount()
@@ -358,7 +374,9 @@ class UnitLife(Life):
         # What payment.py does with a tap that the power cut off.
         if not self.duty.intent:
             return
-        seq = self._pay(schema.TORN, self.duty.intent, 0)
+        sealed = self.duty.intent[-len(self._seal()) :]
+        self.booking.key_of(sealed)
+        seq = self._pay(schema.TORN, sealed, 0)
         self.duty.torn.append(self._torn_entry(seq))
         self._remember()
 
@@ -395,6 +413,33 @@ class UnitLife(Life):
         self.top_epoch = max(self.top_epoch, journal.epoch)
         self._note(seq, type, body)
         return seq
+
+    def key_known(self, record):
+        # One of an epoch before is repeated beside a tap that the power cut off.
+        return record.body in self.keys.values()
+
+    def check(self):
+        Life.check(self)
+        for place in range(self.journal.sectors):
+            self._check_opens_alone(place)
+
+    def _check_opens_alone(self, place):
+        # A sector needs no other for its card data. (What moved here out of a failing one may
+        # leave a key behind that the host has.)
+        places = self.journal._places
+        header = places.header(place)
+        if header.state != GOOD or header.moved:
+            return
+        keys = set()
+        for offset in places.walk(place):
+            body = self.journal._sector[offset + 20 : offset + 20 + 1200]
+            type, seq = self.journal._sector[offset + 1], seq_at(self.journal._sector, offset)
+            if type == schema.KEY:
+                keys.add(bytes(body[1:3]))
+            elif type == schema.PAYMENT and seq > self.booked and seq in self.returned:
+                sealed = schema.unpack(type, self.returned[seq][2])["sealed"]
+                if sealed and bytes(sealed[:2]) not in keys:
+                    raise Violation("seq %d cannot be opened with its sector alone" % seq)
 
     def known(self, record):
         flying = (record.epoch, record.type, record.body) in self.flying
@@ -486,23 +531,34 @@ class UnitLife(Life):
         self._intend()
         self._approved(0)
 
+    def _ready_seal(self):
+        if self.sealing != self.journal.epoch:
+            number = struct.pack("<H", self.journal.epoch)
+            self.booking.key(b"\1" + number + bytes([self.journal.epoch % 256]) * 269)
+            self.sealing = self.journal.epoch
+
     def _intend(self):
         # As payment.py: the sealing key, then the intent, then the card is asked to debit.
-        if self.journal.epoch not in self.keys:
-            self.booking.key(b"\1" + bytes([self.journal.epoch % 256]) * 270)
+        self._ready_seal()
+        self.booking.key_ahead()
         duty = self.duty
         context = b"context %6d" % self.serial
         duty.intent = (
             struct.pack(INTENT, duty.trip, duty.shift, b"card tag", b"0011", len(context))
             + context
-            + bytes(240)
+            + self._seal()
         )
         self.meter.checkpoint()
         self.asked = True
 
+    def _seal(self):
+        # Card data under this epoch's key, by whose number it begins.
+        return struct.pack("<H", self.sealing) + bytes(238)
+
     def _approved(self, torn_seq):
         due = self.meter.due
-        self._pay(schema.TORN_DEBITED if torn_seq else schema.APPROVED, bytes(240), torn_seq)
+        outcome = schema.TORN_DEBITED if torn_seq else schema.APPROVED
+        self._pay(outcome, self._seal(), torn_seq)
         self.duty.torn = [t for t in self.duty.torn if t[0] != torn_seq]
         self.duty.card_paid(due)
         self._remember()
@@ -522,7 +578,7 @@ class UnitLife(Life):
         if not self._open() or not self.journal.room_for_card() or self.duty.torn:
             return
         self._intend()
-        seq = self._pay(schema.TORN, bytes(240), 0)
+        seq = self._pay(schema.TORN, self._seal(), 0)
         self.duty.torn.append(self._torn_entry(seq))
         self._remember()
 
@@ -536,6 +592,7 @@ class UnitLife(Life):
             return
         seq, trip = self.duty.torn[0][:2]
         if trip == self.duty.trip and self._open():
+            self._ready_seal()
             self._approved(seq)
             return
         self._pay(schema.TORN_NOT_DEBITED, b"", seq)
@@ -622,12 +679,12 @@ class UnitLife(Life):
             raise Violation("the unit does not go on")
 
 
-def written(seed, count, cuts, faulty=False):
+def written(seed, count, cuts, faulty=""):
     text = "%d/%d/%s" % (seed, count, ".".join("%d%s" % cut for cut in cuts))
-    return text + "/f" if faulty else text
+    return text + "/" + faulty if faulty else text
 
 
-def lived(seed, count, cuts, faulty=False, keep=True):
+def lived(seed, count, cuts, faulty="", keep=True):
     # Live it; Violation says how to live it again, and keeps the flash images.
     life = UnitLife(steps_of(seed, count), seed, faulty)
     try:
@@ -640,7 +697,7 @@ def lived(seed, count, cuts, faulty=False, keep=True):
     return life
 
 
-def meets(seed, count, faulty=False):
+def meets(seed, count, faulty=""):
     # What a life meets without a cut, as counts.
     life = lived(seed, count, [], faulty)
     return {
@@ -655,7 +712,7 @@ def meets(seed, count, faulty=False):
     }
 
 
-def depth_1(seed, count, letters="btgh", faulty=False, keep=True, every=1):
+def depth_1(seed, count, letters="btgh", faulty="", keep=True, every=1):
     # Cut at every operation in the modes given; return (operations, cuts).
     at = cuts = before = 0
     while True:
@@ -687,12 +744,13 @@ def depth_2(seed, count, every=1, reach=30, letters="tgh"):
 
 
 def random_cuts(seed, lives):
-    # Lives of any length with up to 8 cuts, each third one on flash that fails.
+    # Lives of any length with up to 8 cuts, half of them on flash that fails.
     dice = Dice(seed)
     cuts = 0
     for i in range(lives):
         places = [(dice.roll(60), "btgh"[dice.roll(4)]) for _ in range(1 + dice.roll(8))]
-        cuts += lived(dice.roll(1 << 20) + 1, 20 + dice.roll(80), places, i % 3 == 2).cuts
+        faulty = ("", "f", "", "s")[i % 4]
+        cuts += lived(dice.roll(1 << 20) + 1, 20 + dice.roll(80), places, faulty).cuts
         gc.collect()
     return cuts
 
@@ -700,9 +758,9 @@ def random_cuts(seed, lives):
 def main(words):
     numbers = [int(word) for word in words[1:] if word.isdigit()]
     if words[0] == "meets":
-        print(meets(*numbers))
+        print(meets(*numbers, "".join(words[3:])))
     elif words[0] == "depth1":
-        faulty = words[4:] == ["f"]
+        faulty = "".join(words[4:])
         print("unit: %d operations, %d cuts at every one" % depth_1(*numbers, words[3], faulty))
     elif words[0] == "depth2":
         print("unit: %d operations, %d cuts in pairs" % depth_2(*numbers))
@@ -712,7 +770,7 @@ def main(words):
         for text in words:
             seed, count, cuts, faulty = (text + "//").split("/")[:4]
             found = [(int(c[:-1]), c[-1]) for c in cuts.split(".") if c]
-            lived(int(seed), int(count), found, faulty == "f")
+            lived(int(seed), int(count), found, faulty)
             print(text, "holds")
 
 

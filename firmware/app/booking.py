@@ -39,6 +39,17 @@ class Booking:
         """Append the KEY record of this epoch (its body from the sealer)."""
         return self.journal.append(schema.KEY, body, self._utc_s())
 
+    def key_ahead(self):
+        """What is sealed now may be recorded after a restart: its KEY record is near."""
+        self.journal.key_ahead(self._utc_s())
+
+    def key_of(self, sealed):
+        """After a restart: repeat the KEY record of what the epoch before sealed, so that the
+        sector in which it is recorded can be opened alone."""
+        record = self.journal.newest(schema.KEY) if sealed else None
+        if record is not None and record.body[1:3] == sealed[:2]:
+            self.key(record.body)
+
     def _worth_a_call(self, seq):
         if seq is not None:
             self.news = seq

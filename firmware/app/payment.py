@@ -225,6 +225,7 @@ class Payment:
     def _intend(self, tx, context, result):
         """The next command debits the card. Make durable what a power cut must not take."""
         packed = context.pack()
+        self._booking.key_ahead()
         self._duty.intent = (
             struct.pack(
                 INTENT,
@@ -247,9 +248,9 @@ class Payment:
         trip, shift, tag, digits, n = struct.unpack(INTENT, intent[:INTENT_FIXED])
         packed = intent[INTENT_FIXED : INTENT_FIXED + n]
         entry = Torn(0, trip, shift, tag, torn.unpack(packed, self._same_card(tag)))
-        entry.seq = self._book_torn(
-            entry, schema.TORN, "power", digits.decode(), intent[INTENT_FIXED + n :]
-        )
+        sealed = intent[INTENT_FIXED + n :]
+        self._booking.key_of(sealed)
+        entry.seq = self._book_torn(entry, schema.TORN, "power", digits.decode(), sealed)
         self._add_torn(entry)
         self._remember()
         self._screen.say("A tap was cut off by the power. Hold the same card again: CARD")

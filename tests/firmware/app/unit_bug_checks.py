@@ -6,6 +6,7 @@
 import os
 
 import unit_cuts
+from app.booking import Booking
 from app.configuration import Configuration
 from app.duty import Duty
 from app.meter import Meter
@@ -97,6 +98,10 @@ def test_replay_begins_one_record_too_early():
         replay(self, journal)
 
     assert caught(Duty, "replay", early)
+
+
+def test_a_tap_that_was_cut_off_goes_without_the_key_that_sealed_it():
+    assert caught(Booking, "key_of", lambda self, sealed: None)
 
 
 def test_file_is_removed_before_the_new_one_takes_its_place():

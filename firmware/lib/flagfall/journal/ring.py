@@ -149,6 +149,18 @@ class Journal(Reading):
             self._key_body = bytes(body)
         return seq
 
+    def key_ahead(self, time):
+        """Let this epoch's KEY record, if there is one, stand in the newest sector.
+
+        For what is sealed now and recorded later, perhaps after a loss of power. Raises
+        JournalFull or FlashError.
+        """
+        if self._key_body is None or self._key_here:
+            return
+        if self._offset + slot_bytes(len(self._key_body)) > SECTOR:
+            self._open_for(schema.KEY)
+        self._write(schema.KEY, self._key_body, time)
+
     def _open_for(self, type):
         """Open a sector; all but receipts leave the last free one alone."""
         if self._keep and type != schema.ACK and self._free_sectors() < 2:

@@ -30,8 +30,13 @@ def test_a_life_can_be_lived_again_as_written():
         seed, sectors, count, cuts = parse(text)
         assert written(seed, sectors, count, cuts) == text
         lived(seed, sectors, count, cuts)
+
+
+def test_lives_that_once_broke_a_promise():
     relive("f/1544/25b")  # four sectors in a row that cannot even be marked
     relive("f/8472/")  # full, and the last free sector is one that fails
+    for text in ("f/11910/", "f/12417/17t.3g", "f/19614/", "3/3/70/24b"):
+        relive(text)
 
 
 def test_checkpoint_ring_keeps_the_newest():
