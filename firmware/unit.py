@@ -6,24 +6,26 @@ import gc
 
 from app.booking import Booking
 from app.configuration import Configuration
+from app.deny import Deny
 from app.duty import Duty
 from app.housekeeping import Housekeeping
 from app.keys import Keys
 from app.link import Cable, Maintenance
 from app.meter import Meter
+from app.office import Office
 from app.payment import Payment
 from app.receipts import Receipts
 from app.screen import Screen
 from app.seal import Seal
 from app.selftest import SelfTest
 from flagfall.emv.aid import parse_aid
-from flagfall.emv.capk import CapkStore
+from flagfall.emv.capk import CapkError, CapkStore
 from flagfall.emv.terminal import ECASH, ODA, StoredLimits, Terminal
 from flagfall.journal import schema
 from flagfall.journal.ring import Journal
 from flagfall.link import proof
 from flagfall.meter.tariff import Tariff
-from flagfall.seal import Sealer, parse_public_key
+from flagfall.seal import Sealer, SealError, parse_public_key
 from micropython import const
 
 _PROFILES = {"ecash": ECASH, "oda": ODA}
@@ -40,10 +42,12 @@ class Unit:
         self._board = board
         self._make_reader = make_reader
         self._configuration = Configuration(board.files_root)
+        self._payment_task = None
         self._screen = Screen(board.display, board.buzzer, board.utc_s)
 
     async def run(self):
         """Bring the unit up and run it until new settings ask for a fresh start."""
+        self._payment_task = None  # of the run before: its buffers are needed again
         self._configuration.load()
         gc.collect()
         c = self._configuration
@@ -77,11 +81,17 @@ class Unit:
         if c.next_tariff_blob is not None:
             meter.change_tariff(Tariff(c.next_tariff_blob))
         self._screen.attach(meter, duty)
-        payment = self._payment(journal_key, booking, duty, meter)
-        receipts = Receipts(board.printer, c.settings, meter, duty, booking, self._screen)
+        public_key = parse_public_key(c.fleet_key)
+        capks = self._card_keys()
+        deny = self._deny_list(public_key, booking)
+        payment = self._payment(journal_key, booking, duty, meter, capks, deny)
+        receipts = Receipts(board.printer, c, meter, duty, booking, self._screen)
         keys = Keys(board, meter, payment, receipts, duty, booking, self._screen)
-        seal = Seal(board, c.unit_id, parse_public_key(c.fleet_key), duty, booking)
-        maintenance = Maintenance(board, c, booking, meter, duty, self._screen, seal)
+        seal = Seal(board, c.unit_id, public_key, duty, booking)
+        office = Office(
+            board, c, booking, meter, self._screen, seal, public_key, capks, deny, self._reading
+        )
+        maintenance = Maintenance(board, c, booking, meter, duty, office, seal)
         maintenance.tests = SelfTest(board, meter, payment, keys, booking, self._screen)
         house = Housekeeping(board, journal, checkpoints, meter, payment, booking, self._screen)
         house.at_start()
@@ -100,6 +110,8 @@ class Unit:
             from app.meter_port import MeterPort
 
             tasks.append(MeterPort(board, board.isu_port(), c, meter, duty, booking).run())
+        if deny is not None:
+            tasks.append(deny.run())
         if duty.receipt_due:
             self._screen.say("Trip %d was paid: printing its receipt" % duty.trip)
             tasks.append(receipts.due())
@@ -142,7 +154,12 @@ class Unit:
             journal.mount(c.first_epoch)
             booking = Booking(journal, board.utc_s)
         self._screen.say("Connect the office's cable")
-        maintenance = Maintenance(board, c, booking, None, None, self._screen)
+        try:
+            public_key = None if c.fleet_key is None else parse_public_key(c.fleet_key)
+        except SealError:
+            public_key = None  # only unsigned files are taken, and no card
+        office = Office(board, c, booking, None, self._screen, None, public_key, None, None)
+        maintenance = Maintenance(board, c, booking, None, None, office)
         cable = Cable(board.cable_port(), maintenance, board.random)
         await self._until(maintenance.restart, [cable.run(), self._idle()])
 
@@ -150,14 +167,45 @@ class Unit:
         while True:
             await self._board.tick()
 
-    def _payment(self, journal_key, booking, duty, meter):
+    def _reading(self):
+        """Whether a card is being read just now."""
+        return self._payment_task is not None and self._payment_task.reading
+
+    def _card_keys(self):
+        """The CA keys as the kernel keeps them: test keys or live ones, as the settings say."""
+        c = self._configuration
+        capks = CapkStore(c.settings.get("live", False))
+        try:
+            for row in c.capks:
+                capks.add(row, c.capks_live)
+        except CapkError as e:
+            self._screen.say("Card keys: %s" % e)
+            return None
+        capks.revoke_only(c.revoked)
+        return capks
+
+    def _deny_list(self, public_key, booking):
+        """The deny list, or None on a board that has no place for one."""
+        c = self._configuration
+        folder = getattr(self._board, "lists_root", None)
+        if folder is None:
+            return None
+
+        def changed(version):
+            c.note_version("deny", version)
+            booking.event(schema.OFFICE_FILE, "deny list version %d" % version)
+            self._screen.say("Deny list %d is in force" % version)
+
+        newest = lambda: c.newest("deny")  # noqa: E731
+        deny = Deny(folder, c.unit_id, public_key, booking, self._reading, newest, changed)
+        deny.load()
+        return deny
+
+    def _payment(self, journal_key, booking, duty, meter, capks, deny):
         """The payment task, or None while there are no limits or CA keys to pay with."""
         c = self._configuration
-        if not c.settings["aids"] or not c.capks or c.fleet_key is None:
+        if not c.settings["aids"] or capks is None or not c.capks or c.fleet_key is None:
             return None
-        capks = CapkStore(live=False)
-        for row in c.capks:
-            capks.add(row, live=False)
         settings = c.settings
         terminal = Terminal(
             settings["country"],
@@ -172,6 +220,8 @@ class Unit:
             ),
             serial=(c.unit_id + "00000000")[:8].encode(),
         )
+        if deny is not None:
+            terminal.denied = deny.denied
         payment = Payment(
             self._board,
             self._make_reader(self._board.reader_port()),
@@ -187,6 +237,7 @@ class Unit:
         payment.attach(meter.checkpoint)
         if "tap_wait_ms" in settings:
             payment.wait_ms = settings["tap_wait_ms"]
+        self._payment_task = payment
         return payment
 
     async def _until(self, event, coroutines):

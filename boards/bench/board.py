@@ -31,6 +31,11 @@ class Board:
         self.journal_flash = NorFlash(path=self._setup["journal"])
         self.trips_flash = NorFlash(path=self._setup["trips"])
         self.files_root = self._setup["files"]
+        self.lists_root = self.files_root + "/lists"
+        try:
+            os.mkdir(self.lists_root)
+        except OSError:
+            pass  # it is there
         self.display = self.buzzer = self.printer = self.world
         self.key = self.world.key
         self.tick = self.world.tick

@@ -29,6 +29,7 @@ _I2C_HZ = const(400000)
 _I2C_TIMEOUT_US = const(10000)
 _BLOCK = const(4096)
 _CONFIG = "/config"
+_LISTS = "/lists"
 
 
 class BoardError(Exception):
@@ -50,6 +51,7 @@ class Board:
         self.journal_flash = partition("journal")
         self.trips_flash = partition("trips")
         self.files_root = _CONFIG
+        self.lists_root = _LISTS
         i2c = I2C(
             pins.DISPLAY_I2C,
             sda=Pin(pins.DISPLAY_SDA),
@@ -73,6 +75,7 @@ class Board:
         self.random = Entropy().random
         try:
             mount_config()
+            mount_lists()
         except BoardError as e:
             self.display.show({"position": "FAULT", "message": str(e)})
             raise
@@ -161,6 +164,17 @@ def mount_config():
             raise BoardError("config damaged: flash with --blank-config") from None
     vfs.VfsLfs2.mkfs(flash)
     vfs.mount(vfs.VfsLfs2(flash), _CONFIG)
+
+
+def mount_lists():
+    """Mount what the office can send again at any time; a damaged file system is made anew."""
+    flash = partition("lists")
+    try:
+        lists = vfs.VfsLfs2(flash)
+    except OSError:
+        vfs.VfsLfs2.mkfs(flash)
+        lists = vfs.VfsLfs2(flash)
+    vfs.mount(lists, _LISTS)
 
 
 def blank(flash):

@@ -3,20 +3,15 @@
 
 import asyncio
 import gc
-import json
-from binascii import unhexlify
 from time import ticks_diff, ticks_ms
 
 from app import metrology
 from app.configuration import ConfigurationError
 from flagfall import NOTICE, VERSION, permit
-from flagfall.emv.aid import ParameterError, parse_aid
-from flagfall.emv.capk import CapkError, parse_capk
 from flagfall.journal import schema
 from flagfall.link import proof
 from flagfall.link.session import Refused, Session
 from flagfall.meter.clock_budget import ClockBudget, ClockRefused
-from flagfall.meter.tariff import Tariff, TariffError
 from flagfall.meter.taximeter import FOR_HIRE
 from micropython import const
 
@@ -29,17 +24,18 @@ _QUIET_MS = const(3000)  # silence after which a session that waits for a restar
 class Maintenance:
     """The unit as the link sees it: identity, journal, and the few things that may be changed."""
 
-    def __init__(self, board, configuration, booking, meter, duty, screen, seal=None):
+    def __init__(self, board, configuration, booking, meter, duty, office, seal=None):
         self._board = board
+        self._office = office
         self._seal = seal  # None: not complete yet, nothing is sealed
         self._identity = None
         self._configuration = configuration
         self._booking = booking
         self._meter = meter
         self._duty = duty
-        self._screen = screen
         self.model = board.model
         self.version = "%s (%s)" % (VERSION, NOTICE)
+        self.spool = office.spool
         port = board.cable_port()
         if hasattr(port, "bauds"):
             # The speeds of the cable, the one after power-up first; without them it has one.
@@ -161,53 +157,16 @@ class Maintenance:
         return self.tests.ask(part)
 
     def push(self, kind, blob):
-        """Check a pushed file and put it in force, or raise Refused and change nothing."""
-        try:
-            if kind == "tariff":
-                tariff = Tariff(bytes(blob))
-                self._under_seal(permit.TARIFF, blob)
-                if self._meter is None:
-                    self._configuration.put_tariff(blob)
-                    self.wants_restart = True
-                else:
-                    self._configuration.put_next_tariff(blob)
-                    text = "%s version %d" % (tariff.name, tariff.version)
-                    self._seal.changed(schema.TARIFF_CHANGED, text)
-                    self._meter.change_tariff(tariff)
-            elif kind == "capk":
-                self._require_vacant()  # the unit starts anew: not in the middle of a tap
-                self._check_capks(blob)
-                self._under_seal(permit.CAPK, blob)
-                self._configuration.put_capks(blob)
-                if self._seal is not None:
-                    text = "%d CA keys" % len(self._configuration.capks)
-                    self._seal.changed(schema.KEYS_CHANGED, text)
-                self.wants_restart = True
-            elif kind == "config":
-                self._require_vacant()
-                self._check_aids(blob)
-                self._under_seal(permit.CONFIG, blob)
-                self._configuration.put_settings(blob)
-                if self._seal is not None:
-                    self._seal.changed(schema.SETTINGS_CHANGED, "settings")
-                self.wants_restart = True
-            elif kind == "k" and self._meter is not None:
-                self._require_vacant()
-                self._under_seal(permit.K, blob)
-                was = self._meter.taximeter.k
-                self._configuration.put_k(int(bytes(blob)))
-                self._seal.changed(schema.K_CHANGED, "k %d to %d" % (was, int(bytes(blob))))
-                self.wants_restart = True
-            elif kind == "certificate":
-                self._configuration.put_certificate(blob)
-            elif kind == "permit" and self._seal is not None:
-                self._seal.take(blob)
-                return
-            else:
-                raise Refused("unknown kind of file: %s" % kind)
-        except (TariffError, ConfigurationError, CapkError, ParameterError, ValueError) as e:
-            raise Refused("%s not accepted: %s" % (kind, e)) from None
-        self._screen.say("New %s loaded" % kind)
+        """Put a pushed file in force, or raise Refused and change nothing."""
+        if self._office.push(kind, blob):
+            self.wants_restart = True
+
+    def files(self):
+        """What FILES answers (docs/formats.md, section 6)."""
+        return {"unit_id": self.unit_id, "audit": self._audit(), "kinds": self._office.in_force()}
+
+    def _audit(self):
+        return None if self._seal is None else self._seal.counter
 
     def provision(self, message):
         """Give a factory-fresh unit its identity and keys."""
@@ -217,30 +176,10 @@ class Maintenance:
             raise Refused(str(e)) from None
         self.wants_restart = True
 
-    def _under_seal(self, action, blob):
-        if self._seal is not None:
-            self._seal.require(action, blob)
-
     @property
     def vacant(self):
         """Whether the unit may start anew: nobody is hired."""
         return self._meter is None or self._meter.position == FOR_HIRE
-
-    def _require_vacant(self):
-        if self._meter is not None and self._meter.position != FOR_HIRE:
-            raise Refused("settings are not changed during a trip")
-
-    def _check_capks(self, blob):
-        rows = json.loads(blob)
-        if not isinstance(rows, list):
-            raise Refused("capk: a JSON list of hex strings is needed")
-        for row in rows:
-            parse_capk(unhexlify(row))
-
-    def _check_aids(self, blob):
-        settings = json.loads(blob)
-        for row in settings.get("aids", ()) if isinstance(settings, dict) else ():
-            parse_aid(unhexlify(row))
 
 
 class Cable:

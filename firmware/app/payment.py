@@ -67,6 +67,7 @@ class Payment:
         if repeat_ms:
             terminal.seen = self._recent.seen
         self.waiting = False  # for a card: nothing is decided yet
+        self.reading = False  # a card is being talked to: no flash work beside it
         self.wait_ms = _TAP_WAIT_MS
 
     def attach(self, checkpoint):
@@ -125,7 +126,7 @@ class Payment:
             self._screen.say("Memory full: nothing was charged by this unit. Call the office.")
             return False
         finally:
-            self.waiting = False
+            self.waiting = self.reading = False
             await self._field_off()
 
     async def _taps(self, amount, utc_offset_s):
@@ -156,7 +157,9 @@ class Payment:
                 self._screen.say("This card cannot pay. Take another card or cash.")
                 await self._let_go()
                 continue
+            self.reading = True
             await self._transact(tx, apdu)
+            self.reading = False
             done = self._conclude(tx)
             if done is not None:
                 self.waiting = False

@@ -10,9 +10,9 @@ _SEARCH = 200  # records back from the newest: far more than one trip writes
 class Receipts:
     """Prints what is due. Without paper the receipt stays due and can be printed later."""
 
-    def __init__(self, printer, settings, meter, duty, booking, screen):
+    def __init__(self, printer, configuration, meter, duty, booking, screen):
         self._printer = printer
-        self._settings = settings
+        self._configuration = configuration
         self._meter = meter
         self._duty = duty
         self._booking = booking
@@ -26,8 +26,16 @@ class Receipts:
             return
         meter = self._meter
         price = meter.taximeter.unit_price
+        c = self._configuration
         lines = receipt.lines(
-            self._settings, trip, payment, price, meter.utc_offset_s, meter.minor_digits, copy
+            c.settings,
+            trip,
+            payment,
+            price,
+            meter.utc_offset_s,
+            meter.minor_digits,
+            copy,
+            c.texts,
         )
         if await self._put(lines):
             self._duty.receipt_due = False

@@ -38,6 +38,7 @@ EVENTS = {
     schema.SETTINGS_CHANGED: "the settings were changed",
     schema.UPLINK: "the mobile network",
     schema.SELF_TEST: "the workshop tested the unit",
+    schema.OFFICE_FILE: "a file of the office is in force",
 }
 _SENSOR = {"1": "faster than any taxi", "2": "the counter went back", "3": "the clock jumped, ms"}
 

@@ -20,7 +20,8 @@ def environment(folder: Path, places: list[Path]) -> dict[str, str]:
     """The environment: modules from `places` and the fakes, flash files in `folder`."""
     rows = [[p.label, p.type, p.subtype, p.size] for p in read_board("esp32s3_taxi").partitions]
     flash = folder / "partitions.json"
-    flash.write_text(json.dumps([r for r in rows if r[0] in ("journal", "trips", "config")]))
+    used = ("journal", "trips", "config", "lists")
+    flash.write_text(json.dumps([r for r in rows if r[0] in used]))
     path = [str(FAKES), ".frozen", *map(str, places), str(ROOT / "boards" / "bench")]
     return {**os.environ, "MICROPYPATH": ":".join(path), "FLAGFALL_FAKE_FLASH": str(flash)}
 

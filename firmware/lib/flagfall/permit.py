@@ -7,16 +7,13 @@
 # serves once, for this unit and this content only. Signature: RSASSA-PKCS1-v1_5 with SHA-256 (RFC
 # 8017 8.2) by the fleet's RSA key, whose public half the unit got when it was provisioned.
 
-import hashlib
+from flagfall import signature as signing
 
 TARIFF = "tariff"
 CONFIG = "config"
 CAPK = "capk"
 K = "k"
 TIME = "time"
-
-# DigestInfo of SHA-256 (RFC 8017 9.2, note 1)
-_DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
 
 
 class PermitError(Exception):
@@ -40,13 +37,8 @@ def message(unit_id, action, counter, digest):
 
 def check(public_key, signature, unit_id, action, counter, digest):
     """Raise PermitError unless `signature` permits the action. `public_key` is (n, e)."""
-    n, e = public_key
-    size = len("%x" % n) + 1 >> 1
+    size = signing.size(public_key)
     if len(signature) != size:
         raise PermitError("the permit's signature has %d bytes, not %d" % (len(signature), size))
-    value = int.from_bytes(signature, "big")
-    hashed = hashlib.sha256(message(unit_id, action, counter, digest)).digest()
-    tail = b"\0" + _DIGEST_INFO + hashed
-    expected = b"\0\x01" + b"\xff" * (size - len(tail) - 2) + tail
-    if value >= n or pow(value, e, n).to_bytes(size, "big") != expected:
+    if not signing.good(public_key, signature, message(unit_id, action, counter, digest)):
         raise PermitError("the permit is not the office's for this unit, change and number")

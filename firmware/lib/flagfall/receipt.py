@@ -62,17 +62,20 @@ def centred(text):
     return " " * ((WIDTH - len(text)) // 2) + text
 
 
-def lines(heading, trip, payment, unit_price, utc_offset_s, digits=2, copy=False):
+def lines(heading, trip, payment, unit_price, utc_offset_s, digits=2, copy=False, texts=None):
     """The receipt of one trip.
 
     `heading`: dict with company, plate, certificate, phone (texts, may be missing).
     `trip`, `payment`: the fields of a TRIP and a PAYMENT record (docs/formats.md, section 3);
-    payment is None unless a card paid. `unit_price`: minor units a km. Returns text lines.
+    payment is None unless a card paid. `unit_price`: minor units a km. `texts`: the office's own
+    lines, "header" and "footer". Returns text lines.
     """
     code = currency_code(trip["currency"])
     out = [centred(heading.get("company", "TAXI")), centred("TAXI RECEIPT")]
     if copy:
         out.append(centred("* COPY *"))
+    texts = texts or {}
+    out.extend(centred(line) for line in texts.get("header", ()))
     out.append("-" * WIDTH)
     for label, key in (("Plate", "plate"), ("Certificate", "certificate"), ("Phone", "phone")):
         if heading.get(key):
@@ -103,5 +106,6 @@ def lines(heading, trip, payment, unit_price, utc_offset_s, digits=2, copy=False
     if trip["flags"] & 1:
         out.append(centred("ended by loss of power"))
     out.append("-" * WIDTH)
+    out.extend(centred(line) for line in texts.get("footer", ()))
     out.append(centred(NOTICE.upper()))
     return out

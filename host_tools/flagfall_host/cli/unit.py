@@ -14,6 +14,7 @@ from flagfall.link import messages
 from flagfall.meter import calibration
 from serial.tools import list_ports
 
+from flagfall_host.cli import unit_files
 from flagfall_host.cli.options import FLEET, LEDGER, Baud, Fast, FleetDir, Json, LedgerPlace, Port
 from flagfall_host.cli.pull_progress import PullDisplay
 from flagfall_host.cli.unit_log import log
@@ -180,30 +181,8 @@ def _pulled(outcome: Outcome) -> dict[str, Any]:
 
 app.command()(log)
 app.command()(selftest)
-
-
-@app.command()
-def push(
-    kind: Annotated[PushKind, typer.Argument(help="What the file is.")],
-    file: Annotated[str, typer.Argument(help="The file; for a tariff its name will do.")],
-    port: Port,
-    fleet: FleetDir = FLEET,
-    baud: Baud = BASE_BAUD,
-    as_json: Json = False,
-) -> None:
-    """Give the unit a tariff, CA keys (capk) or its configuration.
-
-    All of these are under the unit's seal: this tool signs the permit for the change with the
-    fleet's key, and the unit notes it in its audit trail.
-    """
-    blob = read_pushed_file(kind, file)
-    keys = Fleet.open(fleet)
-    with _link(port, keys, baud) as link:
-        push_permit(link, keys.private_key, kind.value, blob)
-        push_file(link, kind.value, blob)
-        assert link.unit is not None  # noqa: S101 - open() has set it
-        unit_id = link.unit.unit_id
-    _print({"unit": unit_id, "kind": kind.value, "bytes": len(blob), "in_force": True}, as_json)
+app.command()(unit_files.push)
+app.command()(unit_files.config)
 
 
 @app.command(name="time")

@@ -11,8 +11,11 @@ from flagfall_host.depot.conversation import Conversation
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import LinkError, UnitFault, UnitRefused
 
-PART_BYTES = 1_024
+PART_BYTES = 2_032  # with its offset and tag it fills a frame
+MAX_LIST = 1 << 21  # bytes of a deny list; it goes to flash as it comes
 _TRIES = 3  # whole files sent, when the unit finds the SHA-256 wrong
+_BUSY_S = 0.3  # between two questions while a card is read or a list is checked
+_BUSY_TRIES = 600
 
 
 class FileTooLong(LinkError):
@@ -28,9 +31,10 @@ class Progress(Protocol):
 
 
 def push(link: Link, kind: str, blob: bytes, progress: Progress | None = None) -> None:
-    """Send `blob` as a file of `kind` (tariff, capk, config) and put it in force.
+    """Send `blob` as a file of `kind` (docs/formats.md section 7) and put it in force.
 
-    Raises FileTooLong, NotAccepted, UnitRefused.
+    A unit that reads a card, or checks a long list, is asked again until it is done. Raises
+    FileTooLong, NotAccepted, UnitRefused.
     """
     at_once(push_over(link.talk, kind, blob, progress))
 
@@ -40,37 +44,54 @@ async def push_over(
 ) -> None:
     """`push` over any carrier."""
     name = f"{link.wire.name}: {kind}"
-    if not 1 <= len(blob) <= MAX_FILE:
-        raise FileTooLong(f"{name}: {len(blob)} bytes; a unit takes 1 to {MAX_FILE}")
+    most = MAX_LIST if kind == "deny" else MAX_FILE
+    if not 1 <= len(blob) <= most:
+        raise FileTooLong(f"{name}: {len(blob)} bytes; a unit takes 1 to {most}")
     digest = hashlib.sha256(blob).digest()
     for last in (False,) * (_TRIES - 1) + (True,):
-        await _send(link, kind, blob, digest, progress)
         try:
-            await link.ask(messages.COMMIT, messages.pack_str(kind))
+            await _send(link, kind, blob, digest, progress)
+            await _ask(link, messages.COMMIT, messages.pack_str(kind))
             return
         except UnitRefused as e:
-            if e.code == messages.NOT_ACCEPTED:
+            if e.code == messages.NOT_ACCEPTED and not (_damaged(e) and not last):
                 raise NotAccepted(
                     f"{name}: the unit does not accept the file: {e.text}. The old one stays in "
                     "force; mend the file and push it again"
                 ) from e
-            if last:
+            if last or e.text.startswith(f"{kind}:"):
                 raise
+
+
+def _damaged(e: UnitRefused) -> bool:
+    """Whether the unit says that the file was damaged on its way: it is sent again."""
+    return "send it again" in e.text
+
+
+async def _ask(link: Conversation, type: int, payload: bytes) -> dict[str, object]:
+    """A question, again while the unit is busy."""
+    for last in (False,) * _BUSY_TRIES + (True,):
+        try:
+            return await link.ask(type, payload)
+        except UnitRefused as e:
+            if e.code != messages.BUSY or last:
+                raise
+            await link.pause(_BUSY_S)
+    raise link.no_answer()
 
 
 async def _send(
     link: Conversation, kind: str, blob: bytes, digest: bytes, progress: Progress | None
 ) -> None:
-    offset = _offset(
-        link, await link.ask(messages.PUSH, messages.pack_push(kind, len(blob), digest))
-    )
+    announced = messages.pack_push(kind, len(blob), digest)
+    offset = _offset(link, await _ask(link, messages.PUSH, announced))
     stalls = 0
     while offset < len(blob):
         if progress is not None:
             progress(offset, len(blob))
         part = blob[offset : offset + PART_BYTES]
         before = offset
-        offset = _offset(link, await link.ask(messages.PART, messages.pack_part(offset, part)))
+        offset = _offset(link, await _ask(link, messages.PART, messages.pack_part(offset, part)))
         stalls = stalls + 1 if offset <= before else 0
         if stalls == _TRIES or offset > len(blob):
             raise UnitFault(f"{link.wire.name}: the unit asks for offset {offset} of {len(blob)}")

@@ -4,7 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from flagfall_host.depot.pushed_files import PushedFileError, PushKind, read_pushed_file
+from flagfall_host.bench.cards import catalogue
+from flagfall_host.depot.pushed_files import (
+    PushedFileError,
+    PushKind,
+    deny_entries,
+    read_pushed_file,
+)
 from flagfall_host.errors import FlagfallError
 
 
@@ -21,15 +27,59 @@ def test_a_tariff_by_name_by_file_and_compiled(tmp_path: Path):
         read_pushed_file(PushKind.TARIFF, "atlantis")
 
 
-def test_ca_keys_as_json_or_as_lines(tmp_path: Path):
+def test_ca_keys_as_json_as_lines_and_as_toml(tmp_path: Path):
+    rows = [row.hex().upper() for row in catalogue.capk_tlvs()[:2]]
     path = tmp_path / "keys"
-    path.write_text('["9F0605A000000333", "9F2201 08"]')
-    assert json.loads(read_pushed_file(PushKind.CAPK, str(path)))[0] == "9F0605A000000333"
-    path.write_text("9F0605A000000333\n\n9F220108\n")
-    assert json.loads(read_pushed_file(PushKind.CAPK, str(path))) == [
-        "9F0605A000000333",
-        "9F220108",
-    ]
+    for text in (json.dumps(rows), "\n\n".join(rows) + "\n"):
+        path.write_text(text)
+        made = json.loads(read_pushed_file(PushKind.CAPK, str(path)))
+        assert made == {"live": False, "keys": rows}
+    path = tmp_path / "capk.toml"
+    path.write_text(f"keys = {json.dumps(rows)}\n")
+    assert json.loads(read_pushed_file(PushKind.CAPK, str(path)))["keys"] == rows
+    path.write_text(f"live = true\nkeys = {json.dumps(rows)}\n")
+    with pytest.raises(PushedFileError, match="public test key"):
+        read_pushed_file(PushKind.CAPK, str(path))
+    path.write_text(f'keys = ["{rows[0][:-2]}00"]\n')
+    with pytest.raises(PushedFileError, match="checksum"):
+        read_pushed_file(PushKind.CAPK, str(path))
+
+
+def test_a_deny_file_as_lines_and_as_toml(tmp_path: Path):
+    path = tmp_path / "deny.txt"
+    path.write_text("# of the acquirer\n6210948000000001\n\n620000-620099  # a bank\n")
+    assert deny_entries(path) == (["6210948000000001"], [("620000", "620099")])
+    path = tmp_path / "deny.toml"
+    path.write_text('pans = ["6210948000000001"]\nranges = [["620000", "620099"]]\n')
+    assert deny_entries(path) == (["6210948000000001"], [("620000", "620099")])
+    for text in (
+        'pans = ["62109480000000x1"]\n',
+        "pans = [6210948000000001]\n",
+        'ranges = ["62"]\n',
+        'pan = ["6210948000000001"]\n',
+        'pans = "6210948000000001"\n',
+    ):
+        path.write_text(text)
+        with pytest.raises(PushedFileError) as e:
+            deny_entries(path)
+        assert "62109480" not in str(e.value), "a card number is never repeated"
+
+
+def test_revocations_and_texts(tmp_path: Path):
+    path = tmp_path / "revoked.toml"
+    path.write_text('[[revoked]]\nrid = "A000000333"\nindex = "e1"\nserial = "000002"\n')
+    assert json.loads(read_pushed_file(PushKind.REVOKED, str(path))) == ["A000000333E1000002"]
+    path.write_text('[[revoked]]\nrid = "A000000333"\nindex = "e1"\nserial = "2"\n')
+    with pytest.raises(PushedFileError, match="serial must be 6 hex digits"):
+        read_pushed_file(PushKind.REVOKED, str(path))
+    path = tmp_path / "texts.toml"
+    path.write_text('header = ["Have a good day"]\n')
+    assert json.loads(read_pushed_file(PushKind.TEXTS, str(path))) == {
+        "header": ["Have a good day"]
+    }
+    path.write_text(f'header = ["{33 * "x"}"]\n')
+    with pytest.raises(PushedFileError, match="33 characters; 32 fit"):
+        read_pushed_file(PushKind.TEXTS, str(path))
 
 
 def test_a_configuration_as_json_or_toml(tmp_path: Path):

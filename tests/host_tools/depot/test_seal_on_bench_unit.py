@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bench_taxi import Garage, K
+from bench_taxi import START, Garage, K
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flagfall.journal import schema
 from flagfall.link import messages
@@ -25,10 +25,15 @@ from flagfall_host.depot.permit import CONFIG, TARIFF, TIME, make_permit
 from flagfall_host.depot.permit import K as K_ACTION
 from flagfall_host.depot.push import push
 from flagfall_host.depot.serial_wire import SerialWire
+from flagfall_host.depot.signed_files import sign_file
 from flagfall_host.tariffs.compiler import compile_tariff
 
 FLAGFALL = Path(sys.executable).with_name("flagfall")
 OTHER_TARIFF = "hong-kong-urban-2022"
+
+
+def signed(garage: Garage, kind: str, content: bytes, version: int = 1) -> bytes:
+    return sign_file(garage.fleet.private_key, kind, content, version, START, UNIT_ID)
 
 
 def info(taxi: Taxi, garage: Garage) -> dict:
@@ -56,7 +61,7 @@ def events(taxi: Taxi, garage: Garage) -> list[tuple[int, str]]:
 
 
 def test_no_change_without_the_right_permit(garage: Garage, tmp_path: Path) -> None:
-    tariff = compile_tariff(OTHER_TARIFF)
+    tariff = signed(garage, "tariff", compile_tariff(OTHER_TARIFF))
     other = rsa.generate_private_key(65537, 2048)
     mine = garage.fleet.private_key
     with garage.taxi(tmp_path) as taxi:
@@ -84,8 +89,8 @@ def test_no_change_without_the_right_permit(garage: Garage, tmp_path: Path) -> N
         after = info(taxi, garage)
         assert after["tariff"].startswith("hong-kong") and after["audit"] == number
         # The same permit does not serve twice.
-        hefei = compile_tariff("hefei")
-        assert pushed(taxi, garage, ("permit", good), ("tariff", tariff))
+        hefei = signed(garage, "tariff", compile_tariff("hefei"), 2)
+        assert pushed(taxi, garage, ("permit", good), ("tariff", hefei))
         assert pushed(taxi, garage, ("tariff", hefei))
         # The counter outlives the power.
         taxi.unit.power_off()
@@ -96,7 +101,8 @@ def test_no_change_without_the_right_permit(garage: Garage, tmp_path: Path) -> N
 
 
 def test_ca_keys_are_under_the_seal(garage: Garage, tmp_path: Path) -> None:
-    capks = json.dumps([row.hex() for row in catalogue.capk_tlvs()[:2]]).encode()
+    content = json.dumps([row.hex() for row in catalogue.capk_tlvs()[:2]]).encode()
+    capks = signed(garage, "capk", content)
     with garage.taxi(tmp_path) as taxi:
         taxi.unit.power_on()
         taxi.world.run(200)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from flagfall_host.bench.cable import Cable
+from flagfall_host.bench.cards import catalogue
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.ledger import Ledger
 from flagfall_host.ledger.tables import RECORDS
@@ -173,7 +174,7 @@ def test_two_units_at_once_and_one_that_is_not_there(fleet: Fleet, tmp_path: Pat
 
 def test_provision_push_time_and_info_of_a_new_unit(fleet: Fleet, tmp_path: Path):
     capk = tmp_path / "keys.txt"
-    capk.write_text("9F0605A000000333\n")
+    capk.write_text(catalogue.capk_tlvs()[0].hex())
     with Cable(baud=921_600) as cable, unit_on(cable.unit, None):
         port = ("--port", cable.host, "--fleet", fleet.folder)
         code, out, err = finish(flagfall("unit", "info", *port))

@@ -142,5 +142,15 @@ class CapkStore:
             raise CapkError("more than %d revoked certificates" % MAX_REVOKED)
         self._revoked.add((bytes(rid), index, bytes(serial)))
 
+    def revoke_only(self, names):
+        """These (RID, index, serial) are revoked from here on, and no others. Raises CapkError."""
+        before, self._revoked = self._revoked, set()
+        try:
+            for rid, index, serial in names:
+                self.revoke(rid, index, serial)
+        except CapkError:
+            self._revoked = before
+            raise
+
     def is_revoked(self, rid, index, serial):
         return (bytes(rid), index, bytes(serial)) in self._revoked

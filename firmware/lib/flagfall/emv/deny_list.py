@@ -83,26 +83,33 @@ def leading_digits(pan):
 
 
 class DenyList:
-    """A checked list behind `read(offset, size)`, which returns exactly `size` bytes of it.
+    """A list behind `read(offset, size)`, which returns exactly `size` bytes of it.
 
     Constructing reads it once from end to end and raises DenyListError unless it is whole: the
-    caller keeps two places and goes on using the old one if the new one is refused. `reads`
-    counts the reads of the last look-up.
+    caller keeps two places and goes on using the old one if the new one is refused. With
+    `checked` only the header is read: what is behind it was checked before, or is checked by
+    `check_in_steps`. `reads` counts the reads of the last look-up.
     """
 
-    def __init__(self, read):
+    def __init__(self, read, checked=False):
         self._read = read
         self.header = Header(read(0, HEADER))
         if self.header.delta:
             raise DenyListError("deny list: a delta is no list by itself")
         self.reads = 0
-        self._check()
+        if not checked:
+            self._check()
 
     @property
     def version(self):
         return self.header.version
 
     def _check(self):
+        for _ in self.check_in_steps():
+            pass
+
+    def check_in_steps(self):
+        """Read all of it, one block a step. Raises DenyListError if it is not whole."""
         h = hashlib.sha256()
         at = HEADER
         end = self.header.length()
@@ -113,6 +120,7 @@ class DenyList:
                 raise DenyListError("deny list: cut off")
             h.update(block)
             at += n
+            yield
         if h.digest() != self.header.digest:
             raise DenyListError("deny list: body is damaged")
 
@@ -178,26 +186,45 @@ class _Stream:
         self._start = start
         self._count = count
         self._size = size
-        self._at = 0
+        self._at = 0  # entries read, those of the window included
         self._window = b""
         self._offset = 0
         self.entry = None
         self.advance()
 
     def advance(self):
-        if self._at >= self._count:
+        if self._offset >= len(self._window) and not self._fill():
             self.entry = None
             return
-        if self._offset >= len(self._window):
-            n = min(_BLOCK // self._size, self._count - self._at)
-            self._window = self._read(self._start + self._at * self._size, n * self._size)
-            self._offset = 0
         entry = bytes(self._window[self._offset : self._offset + self._size])
         if self.entry is not None and entry <= self.entry:
             raise DenyListError("deny list: entries are not in order")
         self.entry = entry
         self._offset += self._size
-        self._at += 1
+
+    def _fill(self):
+        n = min(_BLOCK // self._size, self._count - self._at)
+        if not n:
+            return False
+        self._window = self._read(self._start + self._at * self._size, n * self._size)
+        if len(self._window) != n * self._size:
+            raise DenyListError("deny list: cut off")
+        self._at += n
+        self._offset = 0
+        return True
+
+    def rest_below(self, limit):
+        """What is left of the window, taken, if all of it is below `limit` (None: no limit);
+        else b"". A delta leaves most of a list as it is: whole blocks go over at once."""
+        if self.entry is None:
+            return b""
+        if limit is not None and self._window[-self._size :] >= limit:
+            return b""
+        rest = self._window[self._offset - self._size :]
+        self._offset = len(self._window)
+        self.entry = bytes(self._window[-self._size :])
+        self.advance()
+        return rest
 
 
 def apply_delta(old, read_delta, write):
@@ -207,6 +234,13 @@ def apply_delta(old, read_delta, write):
     Raises DenyListError, also if the outcome is not what the delta promises: then the bytes
     written are worth nothing and the old list stays in force. Returns the new version.
     """
+    for _ in apply_delta_in_steps(old, read_delta, write):
+        pass
+    return Header(read_delta(0, HEADER)).version
+
+
+def apply_delta_in_steps(old, read_delta, write):
+    """As `apply_delta`, a block or so a step: the meter must not wait for a long list."""
     new = Header(read_delta(0, HEADER))
     if not new.delta:
         raise DenyListError("deny list: not a delta")
@@ -218,13 +252,14 @@ def apply_delta(old, read_delta, write):
     count = old.header.entries + new.entries - new.removals
     if not 0 <= count <= MAX_ENTRIES:
         raise DenyListError("deny list: the delta takes away more than there is")
-    head = whole_header(new.version, size, count, new.ranges, new.salt, new.digest)
-    write(head)
+    write(whole_header(new.version, size, count, new.ranges, new.salt, new.digest))
     h = hashlib.sha256()
     at = HEADER
     ranges_end = HEADER + new.ranges * _RANGE
     while at < ranges_end:
         block = read_delta(at, min(_BLOCK, ranges_end - at))
+        if not len(block):
+            raise DenyListError("deny list: cut off")
         h.update(block)
         write(block)
         at += len(block)
@@ -235,28 +270,35 @@ def apply_delta(old, read_delta, write):
     out = bytearray()
     written = 0
     while kept.entry is not None or added.entry is not None:
-        if kept.entry is not None and kept.entry == removed.entry:
+        limit = added.entry
+        if limit is None or (removed.entry is not None and removed.entry < limit):
+            limit = removed.entry
+        same = kept.rest_below(limit)
+        if same:
+            out.extend(same)
+            written += len(same) // size
+        elif kept.entry is not None and kept.entry == removed.entry:
             kept.advance()
             removed.advance()
-            continue
-        if added.entry is None or (kept.entry is not None and kept.entry < added.entry):
-            source = kept
-        elif kept.entry == added.entry:
-            raise DenyListError("deny list: the delta adds what is there")
         else:
-            source = added
-        out.extend(source.entry)
-        written += 1
-        source.advance()
+            if added.entry is None or (kept.entry is not None and kept.entry < added.entry):
+                source = kept
+            elif kept.entry == added.entry:
+                raise DenyListError("deny list: the delta adds what is there")
+            else:
+                source = added
+            out.extend(source.entry)
+            written += 1
+            source.advance()
         if len(out) >= _BLOCK:
             h.update(out)
             write(bytes(out))
             out = bytearray()
+            yield
     h.update(out)
     write(bytes(out))
     if removed.entry is not None or written != count or h.digest() != new.digest:
         raise DenyListError("deny list: the delta does not fit the list")
-    return new.version
 
 
 def whole_header(version, size, entries, ranges, salt, digest):

@@ -56,6 +56,7 @@ K_CHANGED = 13
 SETTINGS_CHANGED = 14
 UPLINK = 15
 SELF_TEST = 16
+OFFICE_FILE = 17  # deny list, revocations, texts or campaigns of the office are in force
 
 UNKNOWN_BALANCE = 0xFFFFFFFF
 

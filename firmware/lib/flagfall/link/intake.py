@@ -19,9 +19,16 @@ MAX_FILE = const(16384)  # bytes; the largest file a unit holds in memory
 
 
 class Intake:
-    """Holds at most one file. It outlives a session, so that a cut push goes on where it was."""
+    """Holds at most one file. It outlives a session, so that a cut push goes on where it was.
 
-    def __init__(self):
+    Long files never come into memory: where the unit has a `spool` (takes(kind), begin(kind,
+    total, sha256) and part(offset, data), both as here, must_be_whole(kind), and put(kind), which
+    puts the file in force), the kinds it takes go there.
+    """
+
+    def __init__(self, spool=None):
+        self._spool = spool
+        self._spooling = False  # the file announced last goes to the spool
         self.forget()
 
     def forget(self):
@@ -30,8 +37,16 @@ class Intake:
         self._sha256 = b""
         self._file = None
 
+    def spool_of(self, kind):
+        """The spool if files of this kind go there, else None."""
+        return self._spool if self._spool is not None and self._spool.takes(kind) else None
+
     def begin(self, kind, total, sha256):
         """Take up a file of `total` bytes; return the offset to go on from. Raises Refused."""
+        spool = self.spool_of(kind)
+        self._spooling = spool is not None
+        if self._spooling:
+            return spool.begin(kind, total, sha256)
         same = self._file is not None and kind == self.kind and total == len(self._file)
         if same and equal(sha256, self._sha256):
             return self.offset
@@ -48,6 +63,8 @@ class Intake:
 
     def part(self, offset, data):
         """Take a part if it is the next; return the offset to go on from. Raises Refused."""
+        if self._spooling:
+            return self._spool.part(offset, data)
         if self._file is None:
             raise Refused("no file was announced")
         if offset == self.offset:

@@ -31,6 +31,7 @@ BAUD = const(0x0D)
 PONG = const(0x0E)
 SELFTEST = const(0x0F)
 SECTORS = const(0x10)
+FILES = const(0x12)
 CHALLENGE = const(0x81)
 OK = const(0x82)
 DATA = const(0x84)
@@ -62,6 +63,10 @@ class Malformed(ValueError):
 
 class Refused(Exception):
     """Raised by the unit's own functions when it will not do what was asked; str() says why."""
+
+
+class Busy(Refused):
+    """The unit will do it, but not now: ask again in a moment."""
 
 
 def pack_str(text):

@@ -12,7 +12,7 @@ from .delivery import Delivery, tag_fits
 from .frame import HEADER, MAX_FRAME, MAX_PAYLOAD, FrameReader, seal
 from .greeting import Greeting, Waiting, WrongKey
 from .intake import Intake
-from .messages import Malformed, Refused
+from .messages import Busy, Malformed, Refused
 from .proof import FROM_HOST, FROM_UNIT, TAG, Tagger
 from .speed import Speed
 
@@ -35,9 +35,10 @@ class Session:
 
     `unit` has: unit_id (str, None in factory state), model, version (str), link_key (32 bytes,
     None in factory state), journal, now() (UTC seconds since 2000), info() -> dict,
-    set_time(t) -> the time before, push(kind, bytearray), provision(dict), event(code, text),
-    and where the carrier's speed can be changed what speed.py names. push and provision raise
-    Refused to decline, and so does selftest(part) -> dict.
+    set_time(t) -> the time before, push(kind, bytearray), files() -> dict, provision(dict),
+    event(code, text), selftest(part) -> dict, where the carrier's speed can be changed what
+    speed.py names, and where long files are taken `spool` (intake.py). push, provision and
+    selftest raise Refused to decline, Busy to be asked again.
 
     The unit's task alternates `feed` and `next_output`. On TLS it is also the one that asks
     whether the other end still lives, with `ping`. Counters: frames, bad_crc, dropped
@@ -48,7 +49,7 @@ class Session:
         self._unit = unit
         self._in = FrameReader()
         self._greeting = Greeting(unit, random_bytes)
-        self._intake = Intake()
+        self._intake = Intake(getattr(unit, "spool", None))
         self._speed = Speed(unit)
         self._delivery = None
         self._data = bytearray(MAX_FRAME)
@@ -82,6 +83,7 @@ class Session:
             messages.BAUD: self._baud,
             messages.SELFTEST: self._selftest,
             messages.SECTORS: self._sectors,
+            messages.FILES: self._files,
             messages.BYE: self._bye,
         }
 
@@ -207,6 +209,8 @@ class Session:
                     handler(payload)
             except Malformed as e:
                 self._error(messages.MALFORMED, str(e))
+            except Busy as e:
+                self._error(messages.BUSY, str(e))
             except Refused as e:
                 self._error(messages.REFUSED, str(e))
             except JournalError as e:
@@ -376,14 +380,28 @@ class Session:
 
     def _commit(self, payload):
         kind = messages.parse_kind(payload)
-        blob = self._intake.whole(kind)
-        self._intake.forget()
+        spool = self._intake.spool_of(kind)
+        blob = None
+        if spool is None:
+            blob = self._intake.whole(kind)
+        else:
+            spool.must_be_whole(kind)
         try:
-            self._unit.push(kind, blob)
+            if spool is None:
+                self._unit.push(kind, blob)
+            else:
+                spool.put(kind)
+        except Busy:
+            raise  # the file is kept: it is asked again
         except Refused as e:
             self._error(messages.NOT_ACCEPTED, str(e))
         else:
             self._ok({})
+        self._intake.forget()
+
+    def _files(self, payload):
+        messages.parse_bytes(payload, 0)
+        self._ok(self._unit.files())
 
     def _time(self, payload):
         self._ok({"was": self._unit.set_time(messages.parse_u32(payload))})

@@ -62,6 +62,9 @@ class FakeUnit:
             raise Refused("no such part")
         return {"state": "pass", "detail": part}
 
+    def files(self):
+        return {"kinds": {}}
+
     def provision(self, message):
         if "unit_id" not in message:
             raise Refused("unit_id is missing")

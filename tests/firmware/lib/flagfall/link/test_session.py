@@ -424,6 +424,66 @@ def test_a_cut_push_goes_on_in_the_next_session():
     assert host.unit.pushed == [("tariff", blob)]
 
 
+def test_a_busy_unit_keeps_the_file_until_it_is_asked_again():
+    host = Host().open()
+    taken = host.unit.push
+    host.unit.push = busy
+    assert push(host, "tariff", b"abc") == (m.BUSY, "a card is being read")
+    host.unit.push = taken
+    assert host.ask(m.COMMIT, m.pack_str("tariff")) == {}
+    assert host.unit.pushed == [("tariff", b"abc")]
+    assert host.ask(m.FILES, b"") == {"kinds": {}}
+    assert host.ask(m.FILES, b"x")[0] == m.MALFORMED
+
+
+def busy(kind, blob):
+    raise m.Busy("a card is being read")
+
+
+class Spool:
+    # Takes "long" files; what it holds, and one wait before a file is in force.
+    def __init__(self):
+        self.held = b""
+        self.waits = 1
+
+    def takes(self, kind):
+        return kind == "long"
+
+    def begin(self, kind, total, sha256):
+        return len(self.held)
+
+    def part(self, offset, data):
+        if offset == len(self.held):
+            self.held += bytes(data)
+        return len(self.held)
+
+    def must_be_whole(self, kind):
+        if len(self.held) != 2000:
+            raise m.Refused("%d bytes have come" % len(self.held))
+
+    def put(self, kind):
+        if self.waits:
+            self.waits -= 1
+            raise m.Busy("being checked")
+
+
+def test_long_files_go_to_the_spool_and_short_ones_do_not():
+    spool = Spool()
+    unit = FakeUnit()
+    unit.spool = spool
+    host = Host(unit).open()
+    blob = bytes(2000)
+    assert push(host, "short", b"abc") == {}
+    host.ask(m.PUSH, m.pack_push("long", 2000, bytes(32)))
+    host.ask(m.PART, m.pack_part(0, blob[:900]))
+    assert host.ask(m.COMMIT, m.pack_str("long")) == (m.REFUSED, "900 bytes have come")
+    assert host.ask(m.PART, m.pack_part(0, blob[:900])) == {"offset": 900}
+    host.open(b"another nonce 16")
+    assert push(host, "long", blob, start=900) == (m.BUSY, "being checked")
+    assert host.ask(m.COMMIT, m.pack_str("long")) == {}
+    assert spool.held == blob and host.unit.pushed == [("short", b"abc")]
+
+
 def test_parts_out_of_place_are_answered_with_the_right_offset():
     host = Host().open()
     host.ask(m.PUSH, m.pack_push("x", 100, bytes(32)))

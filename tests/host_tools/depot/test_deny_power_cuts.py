@@ -1,0 +1,25 @@
+"""A deny list is pushed and the power goes, at every program and erase of a real littlefs."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from conftest import MICROPYTHON, ROOT, micropython_environment
+
+EVERY = 1 if os.environ.get("FLAGFALL_SOAK") else 2
+SCRIPT = Path(__file__).with_name("deny_power_cuts.py")
+
+
+def test_the_old_or_the_new_list_is_in_force_after_every_cut() -> None:
+    run = subprocess.run(
+        [MICROPYTHON, "-X", "heapsize=16M", SCRIPT, str(EVERY)],
+        env=micropython_environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-2_000:] + run.stderr[-2_000:]
+    cuts, old, new, resumed = map(int, run.stdout.splitlines()[-1].split())
+    assert cuts > 180 / EVERY and old and new and resumed
