@@ -80,6 +80,7 @@ class Unit:
         meter.recover()
         if c.next_tariff_blob is not None:
             meter.change_tariff(Tariff(c.next_tariff_blob))
+        meter.campaigns = lambda: c.campaigns
         self._screen.attach(meter, duty)
         public_key = parse_public_key(c.fleet_key)
         capks = self._card_keys()
@@ -112,6 +113,7 @@ class Unit:
             tasks.append(MeterPort(board, board.isu_port(), c, meter, duty, booking).run())
         if deny is not None:
             tasks.append(deny.run())
+        tasks.append(office.run())
         if duty.receipt_due:
             self._screen.say("Trip %d was paid: printing its receipt" % duty.trip)
             tasks.append(receipts.due())

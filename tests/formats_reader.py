@@ -22,12 +22,15 @@ BODIES = {
 }
 
 
+NEWER = {(1, 2): " discount:I campaign:H"}
+
+
 def fields(type_, body):
-    """Section 3: the fields of a body of version 1."""
-    assert body[0] == 1
+    """Section 3: the fields of a body."""
+    more = NEWER[type_, body[0]] if body[0] != 1 else ""
     at = 1
     out = {}
-    for item in BODIES[type_].split():
+    for item in (BODIES[type_] + more).split():
         name, kind = item.split(":")
         if kind in "BHIQ":
             size = struct.calcsize("<" + kind)

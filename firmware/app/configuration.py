@@ -11,7 +11,7 @@ import json
 import os
 from binascii import crc32, hexlify, unhexlify
 
-from flagfall import receipt, signed_file
+from flagfall import campaign, receipt, signed_file
 from flagfall.emv.capk import MAX_REVOKED
 from micropython import const
 
@@ -22,6 +22,8 @@ _NEXT_TARIFF = "tariff-next.bin"
 _CAPK = "capk.json"
 _REVOKED = "revoked.json"
 _TEXTS = "texts.json"
+_CAMPAIGNS = "campaigns.json"
+_NEXT_CAMPAIGNS = "campaigns-next.json"
 _CLOCK = "clock.bin"
 _CERTIFICATE = "certificate.json"
 _ISU = "isu.bin"
@@ -74,6 +76,8 @@ class Configuration:
         self.certificate = None  # (certificate, key, authority), DER, to dial the gateway with
         self.capks_live = False
         self.revoked = ()  # of (RID, index, serial)
+        self.campaigns = ()
+        self.next_campaigns = None  # wait for the end of the trip
         self.texts = {}  # "header" and "footer": lines of a receipt
         self.signed = {}  # kind: its signed_file.Header; "tariff-next" is a kind here too
         self._versions = {}  # kind: the highest version there ever was
@@ -100,6 +104,10 @@ class Configuration:
         self.revoked = () if revoked is None else parse_revoked(revoked)
         texts = self._read_signed("texts", _TEXTS)
         self.texts = {} if texts is None else parse_texts(texts)
+        rows = self._read_signed("campaigns", _CAMPAIGNS)
+        self.campaigns = () if rows is None else parse_campaigns(rows)
+        rows = self._read_signed("campaigns-next", _NEXT_CAMPAIGNS)
+        self.next_campaigns = None if rows is None else bytes(rows)
 
     def newest(self, kind):
         """The highest version of this kind that the unit ever had; 0: none."""
@@ -238,6 +246,20 @@ class Configuration:
         self._write(_REVOKED, blob, header, "revoked")
         self.revoked = revoked
 
+    def put_next_campaigns(self, blob, header=None):
+        """Keep campaigns that are in force from the next trip on. Raises ConfigurationError."""
+        parse_campaigns(blob)
+        self._write(_NEXT_CAMPAIGNS, blob, header, "campaigns-next")
+        self.next_campaigns = bytes(blob)
+
+    def promote_campaigns(self):
+        """The waiting campaigns are in force from here on."""
+        header = self.signed.pop("campaigns-next", None)
+        self._write(_CAMPAIGNS, self.next_campaigns, header, "campaigns")
+        os.remove(self._root + "/" + _NEXT_CAMPAIGNS)
+        self.campaigns = parse_campaigns(self.next_campaigns)
+        self.next_campaigns = None
+
     def put_texts(self, blob, header=None):
         """Keep the receipt's texts. Raises ConfigurationError."""
         texts = parse_texts(blob)
@@ -361,6 +383,14 @@ def parse_revoked(blob):
             raise ConfigurationError("revoked: 5 bytes RID, 1 index, 3 serial are needed")
         out.append((raw[:5], raw[5], raw[6:]))
     return tuple(out)
+
+
+def parse_campaigns(blob):
+    """The JSON that `campaigns` is (flagfall.campaign). Raises ConfigurationError."""
+    try:
+        return campaign.parse(_json(blob, "campaigns"))
+    except campaign.CampaignError as e:
+        raise ConfigurationError(str(e)) from None
 
 
 def parse_texts(blob):

@@ -45,12 +45,15 @@ class Duty:
         self.intent = b""  # a payment whose debit was being asked for (app/payment.py)
         self.shift_trips = self.shift_fares = 0
         self.shift_cards = self.shift_card_amount = 0
+        self.shift_discounts = 0  # what campaigns paid of the shift's fares
         self._seq = 0
 
     def pack(self, snapshot, last_seq):
         """The snapshot field of a CHECKPOINT: everything here, then the taximeter's own."""
         driver = self.driver.encode()
         flags = (1 if self.trip_booked else 0) | (2 if self.receipt_due else 0)
+        if self.shift_discounts:
+            flags |= 4
         head = struct.pack(
             _LAYOUT,
             self.trip,
@@ -64,6 +67,8 @@ class Duty:
             self.shift_card_amount,
             self.audit,
         )
+        if self.shift_discounts:
+            head += struct.pack("<I", self.shift_discounts)
         parts = [head, bytes((len(driver),)), driver, self.totals.pack(), bytes((len(self.torn),))]
         for seq, trip, shift, tag, context in self.torn:
             parts.append(struct.pack(_TORN, seq, trip, shift, tag, len(context)))
@@ -89,9 +94,15 @@ class Duty:
         ) = struct.unpack(_LAYOUT, blob[:_FIXED])
         self.trip_booked = bool(flags & 1)
         self.receipt_due = bool(flags & 2)
-        n = blob[_FIXED]
-        self.driver = blob[_FIXED + 1 : _FIXED + 1 + n].decode()
-        at = _FIXED + 1 + n
+        at = _FIXED
+        self.shift_discounts = 0
+        if flags & 4:
+            self.shift_discounts = struct.unpack("<I", blob[at : at + 4])[0]
+            at += 4
+        n = blob[at]
+        at += 1
+        self.driver = blob[at : at + n].decode()
+        at += n
         self.totals.raise_to(blob[at : at + SIZE])
         at += SIZE + 1
         for _ in range(blob[at - 1]):
@@ -130,7 +141,8 @@ class Duty:
         elif type == schema.TRIP:
             fields = schema.unpack(type, body)
             self.trip = fields["trip"]
-            self.trip_closed(fields["paid"], fields["fare"] + fields["supplements"])
+            amount = fields["fare"] + fields["supplements"]
+            self.trip_closed(fields["paid"], amount, fields.get("discount", 0))
         elif type == schema.SHIFT:
             fields = schema.unpack(type, body)
             if fields["event"] == schema.SIGN_IN:
@@ -156,7 +168,7 @@ class Duty:
         self.shift = shift
         self.driver = driver
         self.shift_trips = self.shift_fares = 0
-        self.shift_cards = self.shift_card_amount = 0
+        self.shift_cards = self.shift_card_amount = self.shift_discounts = 0
 
     def card_paid(self, amount):
         self.totals.add_card_payment(amount)
@@ -164,12 +176,13 @@ class Duty:
         self.shift_card_amount += amount
         self.paid = schema.CARD
 
-    def trip_closed(self, paid, amount):
+    def trip_closed(self, paid, amount, discount=0):
         self.paid = paid
         self.trip_booked = True
         self.receipt_due = paid != schema.OPEN
         self.shift_trips += 1
         self.shift_fares += amount
+        self.shift_discounts += discount
 
     def new_trip(self):
         self.trip += 1

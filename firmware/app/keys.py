@@ -13,6 +13,7 @@ import asyncio
 import sys
 
 from app.meter import Refused
+from flagfall import receipt
 from flagfall.journal import schema
 from flagfall.meter.taximeter import FOR_HIRE, STOPPED
 
@@ -126,7 +127,12 @@ class Keys:
 
     async def _stop(self, _text, _asked):
         self._meter.stop()
-        self._screen.say("CASH or CARD?")
+        off, found = self._meter.discount()
+        text = "CASH or CARD?"
+        if off:
+            money = receipt.money(off, self._meter.minor_digits)
+            text = "CASH, or CARD %s less (%s)?" % (money, found["name"])
+        self._screen.say(text)
 
     async def _extra(self, text, _asked):
         if not text.isdigit() or not 0 < int(text) <= 100000:
@@ -154,7 +160,8 @@ class Keys:
     async def _pay_by_card(self):
         """Runs beside the keys, so that the driver can change his mind."""
         try:
-            if await self._payment.take(self._meter.due, self._meter.utc_offset_s):
+            due = self._meter.due - self._meter.discount()[0]
+            if await self._payment.take(due, self._meter.utc_offset_s):
                 self._meter.paid(schema.CARD)
                 await self._receipts.due()
         except Exception as e:  # a defect: the shift goes on, the workshop reads of it

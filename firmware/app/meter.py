@@ -3,6 +3,7 @@
 
 import gc
 
+from flagfall import campaign
 from flagfall.journal import schema
 from flagfall.meter import power
 from flagfall.meter.taximeter import FOR_HIRE, HIRED, STOPPED, MeterError, Taximeter
@@ -39,6 +40,7 @@ class Meter:
         self._checkpoint_at = 0
         self._checkpoint_pulses = 0
         self.heap_peak = 0
+        self.campaigns = lambda: ()  # those in force
 
     @property
     def position(self):
@@ -53,6 +55,11 @@ class Meter:
     def due(self):
         """What the passenger owes: fare and supplements, minor units."""
         return self.taximeter.total
+
+    def discount(self):
+        """(minor units, campaign) that a tap takes off this trip's due; (0, None): nothing."""
+        t = self.taximeter
+        return campaign.best(self.campaigns(), t.start_utc_s, t.fare, self.due)
 
     @property
     def utc_offset_s(self):
@@ -190,7 +197,7 @@ class Meter:
     def trip_fields(self, paid, flags):
         """The TRIP record of the trip in progress."""
         t = self.taximeter
-        return {
+        fields = {
             "trip": self._duty.trip,
             "shift": self._duty.shift,
             "start_time": t.start_utc_s,
@@ -207,10 +214,17 @@ class Meter:
             "tariff_version": self._tariff.version,
             "tariff": self._tariff.name,
         }
+        if paid == schema.CARD:
+            off, found = self.discount()
+            if off:
+                fields["discount"] = off
+                fields["campaign"] = found["id"]
+        return fields
 
     def _book_trip(self, paid, flags):
-        self._booking.trip(**self.trip_fields(paid, flags))
-        self._duty.trip_closed(paid, self.due)
+        fields = self.trip_fields(paid, flags)
+        self._booking.trip(**fields)
+        self._duty.trip_closed(paid, self.due, fields.get("discount", 0))
 
     def _clear(self):
         self.taximeter.clear(self._board.ticks_ms())

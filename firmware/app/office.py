@@ -18,7 +18,9 @@ from flagfall.link.messages import Busy, Refused
 from flagfall.meter.tariff import Tariff, TariffError
 from flagfall.meter.taximeter import FOR_HIRE
 from flagfall.signed_file import Header, SignedFileError
+from micropython import const
 
+_STEP_MS = const(500)
 _SEALED = (permit.TARIFF, permit.CONFIG, permit.CAPK)
 
 
@@ -56,6 +58,7 @@ class Office:
             "capk": self._capk,
             "revoked": self._revoked,
             "texts": self._texts,
+            "campaigns": self._campaigns,
         }
 
     @property
@@ -217,6 +220,23 @@ class Office:
     def _texts(self, content, header):
         self._files.put_texts(content, header)
         return False
+
+    def _campaigns(self, content, header):
+        self._files.put_next_campaigns(content, header)
+        self.step()
+        return False
+
+    def step(self):
+        """Between two trips: what waits for that is in force."""
+        vacant = self._meter is None or self._meter.position == FOR_HIRE
+        if vacant and self._files.next_campaigns is not None:
+            self._files.promote_campaigns()
+
+    async def run(self):
+        """Look for the end of the trip now and then."""
+        while True:
+            self.step()
+            await self._board.sleep_ms(_STEP_MS)
 
     def _k(self, blob):
         self._must_be_vacant()

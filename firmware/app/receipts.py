@@ -36,6 +36,7 @@ class Receipts:
             meter.minor_digits,
             copy,
             c.texts,
+            c.campaigns,
         )
         if await self._put(lines):
             self._duty.receipt_due = False
@@ -50,20 +51,22 @@ class Receipts:
         """The summary of the shift."""
         duty = self._duty
         digits = self._meter.minor_digits
-        cash = duty.shift_fares - duty.shift_card_amount
-        await self._put(
-            [
-                receipt.centred("SHIFT %d" % duty.shift),
-                receipt.row("Driver", duty.driver),
-                receipt.row("Trips", "%d" % duty.shift_trips),
-                receipt.row("Fares", receipt.money(duty.shift_fares, digits)),
-                receipt.row(
-                    "By card (%d)" % duty.shift_cards,
-                    receipt.money(duty.shift_card_amount, digits),
-                ),
-                receipt.row("Cash", receipt.money(cash, digits)),
-            ]
-        )
+        cash = duty.shift_fares - duty.shift_card_amount - duty.shift_discounts
+        lines = [
+            receipt.centred("SHIFT %d" % duty.shift),
+            receipt.row("Driver", duty.driver),
+            receipt.row("Trips", "%d" % duty.shift_trips),
+            receipt.row("Fares", receipt.money(duty.shift_fares, digits)),
+            receipt.row(
+                "By card (%d)" % duty.shift_cards,
+                receipt.money(duty.shift_card_amount, digits),
+            ),
+        ]
+        if duty.shift_discounts:
+            off = receipt.money(duty.shift_discounts, digits)
+            lines.append(receipt.row("Paid by campaigns", off))
+        lines.append(receipt.row("Cash", receipt.money(cash, digits)))
+        await self._put(lines)
 
     async def _put(self, lines):
         try:

@@ -62,13 +62,24 @@ def centred(text):
     return " " * ((WIDTH - len(text)) // 2) + text
 
 
-def lines(heading, trip, payment, unit_price, utc_offset_s, digits=2, copy=False, texts=None):
+def lines(
+    heading,
+    trip,
+    payment,
+    unit_price,
+    utc_offset_s,
+    digits=2,
+    copy=False,
+    texts=None,
+    campaigns=(),
+):
     """The receipt of one trip.
 
     `heading`: dict with company, plate, certificate, phone (texts, may be missing).
     `trip`, `payment`: the fields of a TRIP and a PAYMENT record (docs/formats.md, section 3);
     payment is None unless a card paid. `unit_price`: minor units a km. `texts`: the office's own
-    lines, "header" and "footer". Returns text lines.
+    lines, "header" and "footer"; `campaigns`: where a discount's name is looked up. Returns text
+    lines.
     """
     code = currency_code(trip["currency"])
     out = [centred(heading.get("company", "TAXI")), centred("TAXI RECEIPT")]
@@ -96,6 +107,11 @@ def lines(heading, trip, payment, unit_price, utc_offset_s, digits=2, copy=False
     if trip["paid"] == CASH:
         out.append(row("Paid", "CASH"))
     elif trip["paid"] == CARD and payment is not None:
+        if trip.get("discount"):
+            names = [c["name"] for c in campaigns if c["id"] == trip["campaign"]]
+            name = names[0] if names else "Campaign %d" % trip["campaign"]
+            out.append(row(name, "-" + money(trip["discount"], digits)))
+            out.append(row("Charged to card", money(payment["amount"], digits)))
         out.append(row("Paid", "CARD, contactless"))
         out.append(row("Card", "**** " + payment["last_digits"]))
         out.append(row("Card counter", "%d" % payment["atc"]))

@@ -30,7 +30,7 @@ Unit = Annotated[str | None, typer.Option(help="One unit only.")]
 What = Annotated[str, typer.Argument(help=f"One of {', '.join(LISTS)}.")]
 # What of a list is shown on a screen, as far as it has so much; JSON and CSV hold every column.
 _COLUMNS = {
-    "trips": "unit_id seq start_time trip shift distance_mm fare supplements paid",
+    "trips": "unit_id seq start_time trip shift distance_mm fare supplements paid discount campaign",
     "payments": "unit_id seq time trip amount outcome last_digits reason",
     "shifts": "unit_id seq time shift event trips fares card_amount driver",
     "totals": "unit_id seq time hirings fares supplements card_payments card_amount",
@@ -42,7 +42,7 @@ _COLUMNS = {
     "settlements": "terminal_id batch payments amount state changed_at",
     "decisions": "at who decision unit_id first_seq kind about why",
 }
-_MONEY = {"amount", "fare", "fares", "supplements", "card_amount"}
+_MONEY = {"amount", "fare", "fares", "supplements", "card_amount", "discount"}
 _WORDS = {
     "paid": {0: "unpaid", 1: "cash", 2: "card"},
     "outcome": {
@@ -100,6 +100,8 @@ def status(ledger: LedgerPlace = LEDGER, unit: Unit = None, as_json: Json = Fals
     for name in ("fares", "supplements", "cash", "unpaid"):
         table.add_row(name, shown(result[name]))
     table.add_row("card", f"{shown(result['card_amount'])} in {result['card_payments']} taps")
+    if result["campaigns"]:
+        table.add_row("campaigns pay", shown(result["campaigns"]))
     for state in money.STATES:
         if state in result["states"]:
             count, amount = result["states"][state]

@@ -4,13 +4,16 @@ Each reader turns a person's file (TOML, JSON or plain lines) into the content o
 docs/formats.md section 7. docs/configuration.md shows the files.
 """
 
+import datetime
 import enum
 import json
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from flagfall import campaign, clock
 from flagfall.emv.capk import CapkError, CapkStore, parse_capk
 from flagfall.receipt import WIDTH
 
@@ -58,7 +61,7 @@ def read_pushed_file(kind: PushKind, name: str) -> bytes:
     if kind is PushKind.TEXTS:
         return _texts(path, fields)
     if kind is PushKind.CAMPAIGNS:
-        raise PushedFileError(f"{path}: campaigns are not known yet")
+        return _campaigns(path, fields)
     return _dumped(path, fields)
 
 
@@ -200,6 +203,43 @@ def _revoked(path: Path, fields: dict[str, Any]) -> bytes:
             text += value.upper()
         out.append(text)
     return json.dumps(sorted(set(out)), separators=(",", ":")).encode()
+
+
+def _campaigns(path: Path, fields: dict[str, Any]) -> bytes:
+    zone = fields.pop("timezone", None)
+    rows = fields.pop("campaign", [])
+    if fields or not isinstance(rows, list):
+        raise PushedFileError(f"{path}: timezone and [[campaign]] tables belong there")
+    out = []
+    for number, row in enumerate(rows, 1):
+        where = f"{path}: campaign {number}"
+        if not isinstance(row, dict):
+            raise PushedFileError(f"{where}: a table is needed")
+        made = dict(row)
+        for name in ("from", "until"):
+            made[name] = _moment(where, name, row.get(name), zone)
+        out.append(made)
+    try:
+        campaign.parse(out)
+    except campaign.CampaignError as e:
+        raise PushedFileError(f"{path}: {e}") from e
+    return json.dumps(out, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _moment(where: str, name: str, value: object, zone: object) -> int:
+    """UTC seconds since 2000 of a date (its beginning) or of a time."""
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        value = datetime.datetime.combine(value, datetime.time())
+    if not isinstance(value, datetime.datetime):
+        raise PushedFileError(f"{where}: {name}: a date such as 2026-03-01 is needed")
+    if value.tzinfo is None:
+        try:
+            value = value.replace(tzinfo=ZoneInfo(str(zone)))
+        except (KeyError, ValueError, OSError) as e:
+            raise PushedFileError(
+                f"{where}: {name}: timezone is needed, such as Asia/Shanghai"
+            ) from e
+    return clock.from_unix(int(value.timestamp()))
 
 
 def _texts(path: Path, fields: dict[str, Any]) -> bytes:

@@ -179,7 +179,13 @@ def _card_trips(connection: sa.Connection, name: str) -> Iterator[Finding]:
         .scalar_subquery()
     )
     rows = connection.execute(
-        sa.select(t.seq, t.trip, t.paid, (t.fare + t.supplements).label("due"), paid.label("paid"))
+        sa.select(
+            t.seq,
+            t.trip,
+            t.paid,
+            (t.fare + t.supplements - t.discount).label("due"),
+            paid.label("paid"),
+        )
         .where(
             t.unit_id == name,
             t.epoch

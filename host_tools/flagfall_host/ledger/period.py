@@ -86,26 +86,33 @@ def _same_shift(begin: dict[str, Any], end: dict[str, Any]) -> bool:
     return begin["unit_id"] == end["unit_id"] and begin["shift"] == end["shift"]
 
 
+def _among(shift: dict[str, Any], c: Any) -> list[Any]:
+    """Whether a record, its columns being `c`, belongs to the shift."""
+    begin, end = shift["begin"], shift["end"]
+    out = [
+        c.unit_id == shift["unit_id"],
+        c.seq > begin["seq"],
+        c.epoch >= begin["epoch"],
+        c.shift == shift["shift"],
+    ]
+    return out if end is None else [*out, c.seq < end["seq"], c.epoch <= end["epoch"]]
+
+
+def discounts_of_shift(connection: sa.Connection, shift: dict[str, Any]) -> int:
+    """What campaigns paid of a shift's fares."""
+    query = sa.select(sa.func.sum(TRIPS.c.discount)).where(*_among(shift, TRIPS.c))
+    return int(connection.execute(query).scalar() or 0)
+
+
 def of_shift(connection: sa.Connection, shift: dict[str, Any]) -> dict[str, Any]:
     """trips, fares (with supplements), card_payments, card_amount of the records of a shift."""
-    begin, end = shift["begin"], shift["end"]
     t, p = TRIPS.c, PAYMENTS.c
-
-    def among(c: Any) -> list[Any]:
-        out = [
-            c.unit_id == shift["unit_id"],
-            c.seq > begin["seq"],
-            c.epoch >= begin["epoch"],
-            c.shift == shift["shift"],
-        ]
-        return out if end is None else [*out, c.seq < end["seq"], c.epoch <= end["epoch"]]
-
     trips, fares = connection.execute(
-        sa.select(sa.func.count(), sa.func.sum(t.fare + t.supplements)).where(*among(t))
+        sa.select(sa.func.count(), sa.func.sum(t.fare + t.supplements)).where(*_among(shift, t))
     ).one()
     taps, amount = connection.execute(
         sa.select(sa.func.count(), sa.func.sum(p.amount)).where(
-            *among(p), p.outcome.in_(money.APPROVED_OUTCOMES)
+            *_among(shift, p), p.outcome.in_(money.APPROVED_OUTCOMES)
         )
     ).one()
     return {

@@ -24,7 +24,8 @@ def summary(connection: sa.Connection, unit_id: str | None) -> dict[str, Any]:
 
     units, records, trips; currency (ISO 4217 numeric, None without money); fares, supplements;
     cash and unpaid: fare and supplements of the trips so paid; card_payments and card_amount:
-    what units have approved; states: {money state: (payments, amount)}, those that occur,
+    what units have approved; campaigns: what they pay of fares paid by tap;
+    states: {money state: (payments, amount)}, those that occur,
     disputed debits that a unit refused included; declined and torn_open: payments; damaged:
     records lost; refused: records that were not booked. Raises SeveralCurrencies.
     """
@@ -56,6 +57,7 @@ def summary(connection: sa.Connection, unit_id: str | None) -> dict[str, Any]:
         "supplements": sum(supplements for _, _, supplements in trips.values()),
         "cash": sum(trips.get(schema.CASH, (0, 0, 0))[1:]),
         "unpaid": sum(trips.get(schema.OPEN, (0, 0, 0))[1:]),
+        "campaigns": one(of(TRIPS, sa.func.sum(t.discount))),
         "card_payments": one(of(PAYMENTS, sa.func.count()).where(approved)),
         "card_amount": one(of(PAYMENTS, sa.func.sum(p.amount)).where(approved)),
         "states": {state: states[state] for state in money.STATES if state in states},

@@ -103,6 +103,8 @@ TRIPS = sa.Table(
     _number("flags"),
     _number("tariff_version"),
     _text("tariff"),
+    _number("discount"),
+    _number("campaign"),
 )
 
 PAYMENTS = sa.Table(

@@ -33,6 +33,9 @@ def typed_row(unit_id: str, record: Record) -> dict[str, Any] | None:
         return None
     row = schema.unpack(record.type, record.body)
     del row["version"]
+    if record.type == schema.TRIP:
+        row.setdefault("discount", 0)
+        row.setdefault("campaign", 0)
     for name, value in row.items():
         if isinstance(value, int) and value > _MOST:
             raise schema.SchemaError(f"{schema.type_name(record.type)} {name}: {value} is absurd")

@@ -20,7 +20,17 @@ from flagfall_host.reports.span import ReportError, Span, local
 DEADLINE_DAYS = 10  # calendar days in which a tap must reach the acquirer
 AGES = (("today", 0, 0), ("1 to 3 days", 1, 3), ("4 to 7 days", 4, 7), ("8 to 10 days", 8, 10))
 LATE = "over 10 days"
-_SUMS = ("trips", "distance_mm", "hired_ms", "fares", "supplements", "cash", "card", "unpaid")
+_SUMS = (
+    "trips",
+    "distance_mm",
+    "hired_ms",
+    "fares",
+    "supplements",
+    "cash",
+    "card",
+    "unpaid",
+    "discounts",
+)
 _OUTCOMES = {
     schema.APPROVED: "approved",
     schema.TORN_DEBITED: "torn, found debited",
@@ -91,6 +101,8 @@ class Figures:
             "waited_ms": t["slow_ms"],
             "fare": t["fare"],
             "supplements": t["supplements"],
+            "discount": t["discount"],
+            "campaign": t["campaign"],
             "paid": ("unpaid", "cash", "card")[t["paid"]] if t["paid"] <= schema.CARD else "?",
             "tariff": f"{t['tariff']} {t['tariff_version']}",
         }
@@ -129,6 +141,7 @@ class Figures:
             if over is None and begin["time"] < start:
                 continue  # begun on another day and never signed out: shown on that day
             sums = period.of_shift(connection, shift)
+            discounts = period.discounts_of_shift(connection, shift)
             said = {name: over[name] for name in sums} if over else None
             out.append(
                 {
@@ -138,7 +151,8 @@ class Figures:
                     "begin": self._time(begin["time"]),
                     "end": self._time(over["time"]) if over else None,
                     **sums,
-                    "cash": sums["fares"] - sums["card_amount"],
+                    "discounts": discounts,
+                    "cash": sums["fares"] - sums["card_amount"] - discounts,
                     "unit_agrees": None if said is None else said == sums,
                 }
             )
@@ -225,6 +239,7 @@ def _totals(trips: list[dict[str, Any]], taps: list[dict[str, Any]]) -> dict[str
         out["fares"] += t["fare"]
         out["supplements"] += t["supplements"]
         out[_how(t)] += t["fare"] + t["supplements"]
+        out["discounts"] += t["discount"]
     approved = [t for t in taps if t["outcome"] in money.APPROVED_OUTCOMES]
     out["taps"] = len(taps)
     out["taps_approved"] = len(approved)

@@ -91,6 +91,28 @@ _TABLE = {
                     ("tariff", _STR),
                 ),
             ),
+            (
+                2,  # written where a campaign paid a part
+                (
+                    ("trip", "I"),
+                    ("shift", "I"),
+                    ("start_time", "I"),
+                    ("end_time", "I"),
+                    ("distance_mm", "I"),
+                    ("pulses", "I"),
+                    ("slow_ms", "I"),
+                    ("hired_ms", "I"),
+                    ("fare", "I"),
+                    ("supplements", "I"),
+                    ("currency", "H"),
+                    ("paid", "B"),
+                    ("flags", "B"),
+                    ("tariff_version", "I"),
+                    ("tariff", _STR),
+                    ("discount", "I"),
+                    ("campaign", "H"),
+                ),
+            ),
         ),
     ),
     PAYMENT: (
@@ -190,12 +212,15 @@ def _layout(type, version):
 
 
 def pack(type, **fields):
-    """The body of a record, in the newest version of its type.
+    """The body of a record, in the version of its type that has just these fields.
 
     Integers within their field's width, text as str, bytes as bytes. Raises SchemaError for a
     missing or unknown field or a value that does not fit.
     """
     version, layout = _layout(type, None)
+    for known in _TABLE[type][1]:
+        if len(known[1]) == len(fields):
+            version, layout = known
     if len(fields) != len(layout):
         for name in fields:
             if not any(name == known for known, _ in layout):

@@ -99,7 +99,20 @@ def test_bodies_as_the_format_says():
         back = schema.unpack(type, hexed(text))
         assert back.pop("version") == 1
         assert back == fields, schema.type_name(type)
-        assert list(back) and set(schema.fields_of(type)) == set(fields)
+        assert list(back) and set(schema.fields_of(type, 1)) == set(fields)
+
+
+def test_a_trip_that_a_campaign_paid_a_part_of():
+    type, fields, text = EXAMPLES[0]
+    more = dict(fields)
+    more["discount"] = 300
+    more["campaign"] = 7
+    body = schema.pack(type, **more)
+    assert body == b"\x02" + hexed(text)[1:] + hexed("2c010000 0700")
+    back = schema.unpack(type, body)
+    assert back.pop("version") == 2 and back == more
+    del more["campaign"]
+    raises(schema.SchemaError, schema.pack, type, **more)
 
 
 def test_every_cut_and_every_byte_too_many_is_refused():
@@ -115,7 +128,7 @@ def test_every_cut_and_every_byte_too_many_is_refused():
 def test_unknown_versions_and_types():
     for type, _, text in EXAMPLES:
         body = hexed(text)
-        raises(schema.UnknownVersion, schema.unpack, type, b"\x02" + body[1:])
+        raises(schema.UnknownVersion, schema.unpack, type, b"\x03" + body[1:])
         raises(schema.UnknownVersion, schema.unpack, type, b"\0" + body[1:])
     raises(schema.UnknownVersion, schema.unpack, 99, b"\x01")
     raises(schema.UnknownVersion, schema.pack, 99)
