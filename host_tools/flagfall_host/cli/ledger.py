@@ -30,7 +30,8 @@ Unit = Annotated[str | None, typer.Option(help="One unit only.")]
 What = Annotated[str, typer.Argument(help=f"One of {', '.join(LISTS)}.")]
 # What of a list is shown on a screen, as far as it has so much; JSON and CSV hold every column.
 _COLUMNS = {
-    "trips": "unit_id seq start_time trip shift distance_mm fare supplements paid discount campaign",
+    "trips": "unit_id seq start_time trip shift distance_mm fare supplements paid "
+    "discount campaign",
     "payments": "unit_id seq time trip amount outcome last_digits reason",
     "shifts": "unit_id seq time shift event trips fares card_amount driver",
     "totals": "unit_id seq time hirings fares supplements card_payments card_amount",
