@@ -1,7 +1,9 @@
 """Deny lists as the office makes them, read by the firmware's own code."""
 
+import hashlib
+
 import pytest
-from flagfall.emv.deny_list import DenyList, apply_delta
+from flagfall.emv.deny_list import DenyList, DenyListError, apply_delta
 from flagfall_host.emv import deny_list_build as build
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,3 +62,24 @@ def test_what_cannot_be_listed() -> None:
     one, other = build.build([], [], 1, SALT), build.build([], [], 2, bytes([1] * 16))
     with pytest.raises(build.BadDenyEntry):
         build.delta(one, other)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_damaged_delta_is_refused_by_type_and_never_grows(data: st.DataObject) -> None:
+    """Bytes changed, cut or put in, the header's checksum made good again: refused, or right."""
+    old = build.build([f"62109480{n:08d}" for n in range(200)], [("6201", "6201")], 1, SALT)
+    new = build.build([f"62109480{n:08d}" for n in range(20, 230)], [("6202", "6203")], 2, SALT)
+    change = bytearray(build.delta(old, new))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(5, len(change) - 1))
+        change[at] = data.draw(st.integers(0, 255))
+    del change[data.draw(st.integers(112, len(change))) :]
+    change[80:112] = hashlib.sha256(bytes(change[:80])).digest()
+    out = bytearray()
+    try:
+        apply_delta(opened(old), lambda at, n: bytes(change[at : at + n]), out.extend)
+    except DenyListError:
+        assert len(out) < 4 * len(new)
+    else:
+        assert out[48:80] == new[48:80]
