@@ -26,7 +26,7 @@ from flagfall_host.ledger.postgresql_engine import (
 )
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-HEAD = "0004"  # the newest revision in migrations/versions
+HEAD = "0005"  # the newest revision in migrations/versions
 _READS = "flagfall_reads"
 _MIGRATING = threading.Lock()  # alembic's context is one for the whole process
 _MIGRATION_LOCK = 0x46464A31  # PostgreSQL: one program at a time
