@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from flagfall import clock
 
 from flagfall_host.depot.authority import GATEWAY_DAYS
 from flagfall_host.depot.fleet import Fleet
-from flagfall_host.depot.pushed_files import PushKind, read_pushed_file
+from flagfall_host.depot.pushed_files import PushKind
+from flagfall_host.depot.unit_files import signed_unasked
 from flagfall_host.errors import FlagfallError
 from flagfall_host.gateway.keys_folder import GatewayKeys, make_gateway_folder
 from flagfall_host.gateway.limits import Limits
@@ -162,27 +164,28 @@ def place(
 ) -> None:
     """Let a file wait for units: each gets it the next time it is connected.
 
-    Tariff, configuration and CA keys are under a unit's seal: this command signs the permits with
-    the fleet's key, so run it in the office.
+    It is signed here with the fleet's key and gets its version (docs/configuration.md); tariff,
+    configuration and CA keys, which are under a unit's seal, get permits too. So run it in the
+    office.
     """
     from flagfall_host.depot.placing import file_for
     from flagfall_host.ledger import Ledger
     from flagfall_host.ledger.placements import known_units
     from flagfall_host.ledger.placements import place as place_file
 
-    content = read_pushed_file(kind, file)
-    key = Fleet.open(fleet).private_key
+    keys = Fleet.open(fleet)
+    now = clock.from_unix(int(time.time()))
     with Ledger.open(db) as ledger:
         units = sorted({*(unit or ()), *(known_units(ledger) if every else ())})
-        count = 0
-        for unit_id in units or [""]:
-            wanted = [unit_id] if unit_id else []
-            count += place_file(
-                ledger, wanted, kind.value, file_for(key, ledger, unit_id, kind, content)
-            )
-    typer.echo(
-        f"{kind.value}, {len(content)} bytes: waits for {count} unit{'' if count == 1 else 's'}"
-    )
+        count = size = 0
+        for unit_id in units:
+            signed = signed_unasked(keys, kind, file, now, unit_id)
+            size = len(signed)
+            made = file_for(keys.private_key, ledger, unit_id, kind, signed)
+            count += place_file(ledger, [unit_id], kind.value, made)
+        if not units:
+            place_file(ledger, [], kind.value, b"")  # says that nobody was named
+    typer.echo(f"{kind.value}, {size} bytes: waits for {count} unit{'' if count == 1 else 's'}")
 
 
 @app.command()

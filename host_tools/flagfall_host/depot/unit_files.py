@@ -16,7 +16,11 @@ from flagfall_host.depot.office_folder import BUILT, PER_UNIT, OfficeFolder
 from flagfall_host.depot.office_register import Register
 from flagfall_host.depot.permit import push_permit
 from flagfall_host.depot.push import Progress, push
-from flagfall_host.depot.pushed_files import PushKind, deny_entries, read_pushed_file
+from flagfall_host.depot.pushed_files import (
+    PushKind,
+    deny_entries,
+    read_pushed_file,
+)
 from flagfall_host.depot.signed_files import sign_file
 from flagfall_host.emv import deny_list_build
 
@@ -123,6 +127,23 @@ class UnitFiles:
         if prepared.kind in SEALED:
             push_permit(self._link, self._key, prepared.kind, prepared.signed)
         push(self._link, prepared.kind, prepared.signed, progress)
+
+
+def signed_unasked(fleet: Fleet, kind: PushKind, name: str, now: int, unit_id: str = "") -> bytes:
+    """A file for a unit that is not there to be asked what it has: one that comes for it at the
+    gateway. From what a person named; a deny list is whole. Raises PushedFileError."""
+    register = Register(fleet.folder / BUILT)
+    scope = unit_id if kind in PER_UNIT else ""
+    if kind is PushKind.DENY:
+        pans, ranges = deny_entries(Path(name))
+        digest = _body(deny_list_build.build(pans, ranges, 1, register.salt))
+        issue = register.issue(kind, "", digest, now)
+        content = deny_list_build.build(pans, ranges, issue.version, register.salt)
+        register.keep_list(issue.version, content)
+    else:
+        content = read_pushed_file(kind, name)
+        issue = register.issue(kind, scope, hashlib.sha256(content).hexdigest(), now)
+    return sign_file(fleet.private_key, kind, content, issue.version, issue.made, scope)
 
 
 def _body(deny_list: bytes) -> str:

@@ -9,10 +9,14 @@ import pytest
 from bench_taxi import Garage, ride
 from flagfall.journal import schema
 from flagfall.link.proof import journal_key
+from flagfall.signed_file import Header
 from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.install import CURRENCY, TERMINAL_ID, UNIT_ID, aid_row
 from flagfall_host.bench.taxi import Taxi
+from flagfall_host.depot.fleet import Fleet
 from flagfall_host.depot.journal_image import read_image
+from flagfall_host.depot.pushed_files import PushKind
+from flagfall_host.depot.unit_files import signed_unasked
 from flagfall_host.ledger import Ledger
 from flagfall_host.ledger.check import check
 
@@ -179,3 +183,23 @@ def test_a_campaign_pays_a_part_of_a_fare_paid_by_tap(
         assert run.returncode == 0, run.stderr
     with Ledger.open(str(ledger)) as book, book.reading() as connection:
         assert not check(connection, None, None)
+
+
+def test_what_waits_at_a_gateway_is_signed_and_has_its_version(
+    garage: Garage, office: Path, tmp_path: Path
+) -> None:
+    fleet = Fleet.open(office)
+    numbers = fleet.private_key.public_key().public_numbers()
+    texts = office / "office/texts.toml"
+    made = [signed_unasked(fleet, PushKind.TEXTS, str(texts), 1_000) for _ in range(2)]
+    assert made[0] == made[1]
+    texts.write_text('footer = ["Good night"]\n')
+    newer = signed_unasked(fleet, PushKind.TEXTS, str(texts), 2_000)
+    for version, file in ((1, made[0]), (2, newer)):
+        header = Header(file)
+        header.check((numbers.n, numbers.e), "texts", "ANY-1")
+        assert header.version == version
+    denied = signed_unasked(fleet, PushKind.DENY, str(office / "office/deny/390.txt"), 1_000)
+    assert denied[Header(denied).size :][:4] == b"FFDL"
+    tariff = signed_unasked(fleet, PushKind.TARIFF, "hefei", 1_000, "ANY-1")
+    assert Header(tariff).unit_id == "ANY-1"

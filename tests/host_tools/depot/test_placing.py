@@ -12,6 +12,7 @@ from flagfall_host.depot.pull import pull
 from flagfall_host.depot.push import NotAccepted, push
 from flagfall_host.depot.pushed_files import PushKind
 from flagfall_host.depot.serial_wire import SerialWire
+from flagfall_host.depot.signed_files import sign_file
 from flagfall_host.ledger import Ledger
 from flagfall_host.ledger.placements import without_permits
 from flagfall_host.tariffs.compiler import compile_tariff
@@ -26,8 +27,9 @@ def test_the_units_seal_takes_the_permit_for_its_next_change(garage: Garage, tmp
             link.open()
             pull(link, ledger)
             audit = link.ask(messages.INFO)["audit"]
-            for name in ("hong-kong-urban-2022", "hefei"):
-                content = compile_tariff(name)
+            for version, name in enumerate(("hong-kong-urban-2022", "hefei"), 1):
+                tariff = compile_tariff(name)
+                content = sign_file(fleet.private_key, "tariff", tariff, version, 1, UNIT_ID)
                 placed = file_for(fleet.private_key, ledger, UNIT_ID, PushKind.TARIFF, content)
                 file, permits = without_permits(placed)
                 assert file == content and len(permits) == PERMITS
