@@ -96,7 +96,7 @@ def test_a_newcomer_walks_the_page(tmp_path):
     assert "esp32s3_taxi" in said[0] and "factory" in said[0]
     assert re.search(r"^unit +TAXI-7$", said[4], re.MULTILINE)
     assert re.search(r"^tariff +hefei", said[4], re.MULTILINE | re.IGNORECASE)
-    assert re.search(r"^records +[1-9]", said[-1], re.MULTILINE)
+    assert re.search(r"[1-9][0-9]* new records", said[-1])
 
 
 @pytest.mark.parametrize("name", ["hardware", "install"])
