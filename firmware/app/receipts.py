@@ -84,9 +84,9 @@ class Receipts:
             kind = getattr(record, "type", None)
             if kind not in (schema.TRIP, schema.PAYMENT):
                 continue
-            fields = schema.unpack(kind, record.body)
-            if fields["trip"] != number:
+            if schema.trip_of(record.body) != number:
                 continue
+            fields = schema.unpack(kind, record.body)
             if kind == schema.TRIP:
                 trip = fields
             elif fields["outcome"] in (schema.APPROVED, schema.TORN_DEBITED):

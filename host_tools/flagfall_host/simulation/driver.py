@@ -13,13 +13,14 @@ from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.wallet import Owned, Wallet
 
-_VACANT_S = (5.0, 90.0)
-_RIDE_S = (20.0, 120.0)
+# Most of the time little happens between two taps: those seconds cost a simulation as much as
+# any, so most waits and rides are short, and a few are long.
+_SHORT_S, _LONG_S, _LONG = (1.0, 20.0), (60.0, 400.0), 0.07
 _SPEEDS = (0, 1_500, 4_000, 8_000, 14_000, 22_000)  # mm/s
 _LOOK_S = 20.0  # the face changes within that, or the driver looks again
 _TAP_S = 12.0
 _MODES = ("before", "torn", "garbage", "half-erase")
-_CASH = 0.25
+_CASH = 0.1
 _MOST_APDU = 9
 _TRIES = 6
 
@@ -43,6 +44,9 @@ class Driver:
 
     def _hits(self, rate: float) -> bool:
         return self._chance.random() < rate
+
+    def _some_time(self) -> float:
+        return self._chance.uniform(*(_LONG_S if self._hits(_LONG) else _SHORT_S))
 
     def _tell(self, what: str) -> None:
         self._story.tell(self.taxi.name, what)
@@ -76,7 +80,7 @@ class Driver:
             await self._press("SIGN", "", lambda: not taxi.face.get("driver"))
             return
         taxi.outside.road.drive(self._loop.time(), self._chance.choice(_SPEEDS))
-        await asyncio.sleep(self._chance.uniform(*_VACANT_S))
+        await asyncio.sleep(self._some_time())
         if self.stop:
             return
         self._misfortunes()
@@ -84,7 +88,7 @@ class Driver:
 
     async def _ride(self) -> None:
         taxi, chance = self.taxi, self._chance
-        left = chance.uniform(*_RIDE_S)
+        left = self._some_time()
         while left > 0 and taxi.powered:
             taxi.outside.road.drive(self._loop.time(), chance.choice(_SPEEDS))
             stretch = min(left, chance.uniform(5, 40))
@@ -131,12 +135,12 @@ class Driver:
         chance, faults, outside = self._chance, self.faults, self.taxi.outside
         if self._hits(faults.power_cut_in_flash):
             flash = outside.journal_flash if self._hits(0.5) else outside.trips_flash
-            operations, mode = chance.randrange(120), chance.choice(_MODES)
+            operations, mode = chance.randrange(40), chance.choice(_MODES)
             if flash is outside.journal_flash:
                 operations %= 8
             flash.plan_cut(operations, mode)
         if self._hits(faults.power_cut):
-            self._loop.call_later(chance.uniform(0, 150), self._pull_the_plug)
+            self._loop.call_later(chance.uniform(0, 60), self._pull_the_plug)
         if self._hits(faults.wrong_read):
             outside.journal_flash.wrong_read_after(chance.randrange(200))
         if self._hits(faults.bad_sector):

@@ -42,10 +42,10 @@ from flagfall_host.tariffs.compiler import compile_tariff
 
 _START = seconds_from_civil(2026, 3, 2, 0)
 _K = (531, 1_000, 4_000)
-_JOURNAL = 128 * 1_024
+_JOURNAL = 64 * 1_024  # small: it wraps, and now and then it is full
 _TRIPS = 64 * 1_024
 _HEAL_S = 4 * 3_600.0
-_VISIT_S = (600.0, 3_000.0)
+_VISIT_S = (600.0, 3_600.0)
 _SETTLE_S = (900.0, 3_600.0)
 _CARDS = 200
 
@@ -245,7 +245,7 @@ class _City:
         nonce = self._chance("nonce").randbytes
         with Link(line, fleet.unit_key, nonce=nonce) as link:
             identity = Identity(taxi.name, fleet.unit_key(taxi.name), fleet.public_der)
-            provision(link, identity, settings(k))
+            provision(link, identity, {**settings(k), "profiles": ["ecash", "oda"]})
             capks = [row.hex() for row in catalogue.capk_tlvs()]
             push(link, "tariff", compile_tariff(TARIFF))
             push(link, "capk", json.dumps(capks).encode())

@@ -8,7 +8,7 @@ from flagfall_host.bench.cards.card import Card
 
 _ECASH = ("ecash", "ecash-8-reads", "ecash-1024")
 _KINDS = (*_ECASH, "oda-debit", "oda-credit", "ecash-low", "expired", "wrong-signature", "blocked")
-_WEIGHTS = (46, 10, 14, 12, 4, 4, 4, 3, 3)
+_WEIGHTS = (46, 10, 14, 14, 5, 3, 3, 3, 2)
 _BALANCE = 100_000
 
 

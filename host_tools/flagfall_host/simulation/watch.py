@@ -11,7 +11,7 @@ from flagfall.journal.record import length_at, parse, seq_at
 from flagfall_host.acquirer.book import Book
 from flagfall_host.bench.cards.memory import CardMemory
 from flagfall_host.ledger.ledger import Ledger
-from flagfall_host.ledger.tables import PAYMENTS
+from flagfall_host.ledger.tables import PAYMENTS, TRIPS
 from flagfall_host.simulation.flash import BLOCK
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
@@ -43,6 +43,7 @@ class Watched:
     unannounced: int = 0  # approved and durable, not yet shown
     fare: int = 0
     trip: int = -1
+    hired: set[int] = field(default_factory=set)  # trips that were seen to run
 
 
 class Watch:
@@ -75,6 +76,8 @@ class Watch:
             if face.get("fare", 0) < watched.fare:
                 raise Violation(f"{name}: the fare falls from {watched.fare} to {face['fare']}")
             watched.fare = face.get("fare", 0)
+            if face.get("position") == "HIRED":
+                watched.hired.add(watched.trip)
 
         taxi.on_tone = on_tone
         taxi.on_face = on_face
@@ -129,6 +132,20 @@ class Watch:
         self._with_digits(rows)
         self._book_agrees(rows, book)
         self._purses_agree(rows, wallet)
+        for taxi in taxis:
+            self._trips_agree(taxi, ledger)
+
+    def _trips_agree(self, taxi: Taxi, ledger: Ledger) -> None:
+        """Every trip that was seen to run is recorded, once."""
+        with ledger.reading() as db:
+            query = sa.select(TRIPS.c.trip).where(TRIPS.c.unit_id == taxi.name)
+            recorded = Counter(db.execute(query).scalars())
+        twice = [trip for trip, count in recorded.items() if count > 1]
+        if twice:
+            raise Violation(f"{taxi.name}: trip {twice[0]} is recorded twice")
+        lost = self.units[taxi.name].hired - set(recorded)
+        if lost:
+            raise Violation(f"{taxi.name}: trip {min(lost)} ran and was never recorded")
 
     def resolved_late(self, ledger: Ledger) -> bool:
         """Whether a torn payment was found to be debited at all."""
@@ -173,7 +190,14 @@ class Watch:
             for r in rows
             if r["outcome"] in _PAID and r["last_digits"] in purses
         )
-        torn = {(r["atc"], r["amount"]) for r in rows if r["outcome"] in _TORN}
+        denied = {
+            (r["unit_id"], r["torn_seq"]) for r in rows if r["outcome"] == schema.TORN_NOT_DEBITED
+        }
+        torn = {
+            (r["atc"], r["amount"])
+            for r in rows
+            if r["outcome"] in _TORN and (r["unit_id"], r["seq"]) not in denied
+        }
         debits = Counter((d.number, d.atc, d.amount) for d in self.debits)
         if paid - debits:
             raise Violation(f"charged, but the card gave nothing: {dict(paid - debits)}")

@@ -291,6 +291,11 @@ def unpack(type, body):
     return out
 
 
+def trip_of(body):
+    """The trip of a TRIP or PAYMENT body, which all their versions begin with."""
+    return struct.unpack("<I", body[1:5])[0]
+
+
 def _unpacked(kind, body, offset):
     if kind in _SIZES:
         raw, offset = _take(body, offset, _SIZES[kind])

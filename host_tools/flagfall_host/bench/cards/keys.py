@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from flagfall_host.bench.cards import sm2
@@ -36,14 +36,21 @@ class RsaKey:
         """Public exponent as the tags 9F32, 9F47 and DF04 carry it: 03 or 010001."""
         return self.e.to_bytes((self.e.bit_length() + 7) // 8, "big")
 
+    @cached_property
+    def _private(self) -> tuple[int, int, int]:
+        """Both private exponents and the inverse of q (RFC 8017, 3.2)."""
+        d_p, d_q = pow(self.e, -1, self.p - 1), pow(self.e, -1, self.q - 1)
+        return d_p, d_q, pow(self.q, -1, self.p)
+
     def sign(self, block: bytes) -> bytes:
         """The private operation on a block of `size` bytes (EMV Book 2, B2.1.2)."""
         if len(block) != self.size:
             raise ValueError(f"block of {len(block)} bytes under a key of {self.size}")
         m = int.from_bytes(block, "big")
-        sp = pow(m, pow(self.e, -1, self.p - 1), self.p)
-        sq = pow(m, pow(self.e, -1, self.q - 1), self.q)
-        s = sq + self.q * ((sp - sq) * pow(self.q, -1, self.p) % self.p)
+        d_p, d_q, q_inverse = self._private
+        sp = pow(m, d_p, self.p)
+        sq = pow(m, d_q, self.q)
+        s = sq + self.q * ((sp - sq) * q_inverse % self.p)
         return s.to_bytes(self.size, "big")
 
 
