@@ -4,8 +4,9 @@ import json
 import sys
 import time
 import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -34,6 +35,9 @@ def simulate(
     bug: Annotated[
         str | None, typer.Option(help="Put a bug on purpose into the system; `list` names them.")
     ] = None,
+    shrink: Annotated[
+        bool, typer.Option(help="After a failure, look for the shortest run that fails too.")
+    ] = True,
     story: Annotated[bool, typer.Option(help="Tell what happens, a line each.")] = False,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per seed.")
@@ -54,10 +58,25 @@ def simulate(
         return
     warnings.filterwarnings("ignore", module="pyemv")
     rates = read(faults) if faults else Faults()
-    _run(seed, seeds, units, hours, rates, bug, story, json_output)
+    _run(range(seed, seed + seeds), _City(units, hours, rates, bug), shrink, story, json_output)
 
 
-def _run(first, seeds, units, hours, rates, bug, story, json_output) -> None:  # type: ignore[no-untyped-def]
+@dataclass(frozen=True)
+class _City:
+    """What is the same for all seeds."""
+
+    units: int
+    hours: float
+    faults: Any
+    bug: str | None
+
+    def command(self, seed: int) -> str:
+        """What shows a run again."""
+        words = f"flagfall simulate --seed {seed} --units {self.units} --hours {self.hours:g}"
+        return words + (f" --bug {self.bug}" if self.bug else "")
+
+
+def _run(seeds: range, city: _City, shrink: bool, story: bool, json_output: bool) -> None:
     from flagfall_host.simulation import bugs
     from flagfall_host.simulation.simulation import run
 
@@ -65,25 +84,20 @@ def _run(first, seeds, units, hours, rates, bug, story, json_output) -> None:  #
     started = time.monotonic()
     taps = approved = cuts = kills = 0
     with (
-        bugs.switched_on(bug),
+        bugs.switched_on(city.bug),
         Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console,
-            disable=seeds == 1 or story or json_output,
+            disable=len(seeds) == 1 or story or json_output,
         ) as progress,
     ):
-        task = progress.add_task("seeds", total=seeds)
-        for seed in range(first, first + seeds):
-            outcome = run(
-                seed,
-                units=units,
-                hours=hours,
-                faults=rates,
-                tell=typer.echo if story else None,
-            )
+        task = progress.add_task("seeds", total=len(seeds))
+        for seed in seeds:
+            tell = typer.echo if story else None
+            outcome = run(seed, units=city.units, hours=city.hours, faults=city.faults, tell=tell)
             progress.advance(task)
             taps += outcome.taps
             approved += outcome.approved
@@ -93,15 +107,27 @@ def _run(first, seeds, units, hours, rates, bug, story, json_output) -> None:  #
                 typer.echo(json.dumps(outcome.as_json()))
             if outcome.violation:
                 if not story and not json_output:
+                    city, outcome = _shortest(seed, city, outcome) if shrink else (city, outcome)
                     sys.stderr.write("\n".join(outcome.story[-40:]) + "\n")
-                again = f"flagfall simulate --seed {seed} --units {units} --hours {hours:g}"
-                again += f" --bug {bug}" if bug else ""
                 raise SimulationFailed(
-                    f"seed {seed}: {outcome.violation}. See it again: {again} --story"
+                    f"seed {seed}: {outcome.violation}. See it again: {city.command(seed)} --story"
                 )
     if not json_output:
         typer.echo(
-            f"{seeds} seed{'s' if seeds > 1 else ''}, {taps} taps, {approved} approved, {cuts} "
+            f"seeds: {len(seeds)}; {taps} taps, {approved} approved, {cuts} "
             f"losses of power, {kills} programs killed: units, cards, ledger and acquirer agree "
             f"({time.monotonic() - started:.0f} s)"
         )
+
+
+def _shortest(seed: int, city: _City, failed: Any) -> tuple[_City, Any]:
+    from flagfall_host.simulation.shrink import shortest
+    from flagfall_host.simulation.simulation import run
+
+    units, hours, outcome = shortest(
+        lambda units, hours: run(seed, units=units, hours=hours, faults=city.faults),
+        failed,
+        city.units,
+        city.hours,
+    )
+    return replace(city, units=units, hours=hours), outcome

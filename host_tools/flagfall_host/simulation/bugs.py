@@ -12,7 +12,9 @@ from unittest import mock
 from flagfall.emv import recovery
 from flagfall.emv.transaction import Transaction
 from flagfall.journal import medium, ring, schema
+from flagfall.journal.record import Record
 from flagfall.journal.recovery import Start
+from flagfall.link import messages
 from flagfall.meter.taximeter import Taximeter
 from flagfall.meter.totals import Totals
 
@@ -311,15 +313,12 @@ def _newest_forgotten() -> Patch:
 @_bug("receipt-before-commit", "the unit gets its receipt before its records are booked")
 def _receipt_before_commit() -> Patch:
     def make(book: Any) -> Any:
-        def early(self: Any) -> None:
-            from flagfall.journal.record import Record
-            from flagfall.link import messages
-
+        async def early(self: Any) -> None:
             if self._batch:
                 newest = Record(self._batch[-1])
                 receipt = messages.pack_receipt(newest.epoch, newest.seq, newest.mac[:4])
-                self._link.ask(messages.RECEIPT, receipt)
-            book(self)
+                await self._link.ask(messages.RECEIPT, receipt)
+            await book(self)
 
         return early
 
@@ -329,11 +328,11 @@ def _receipt_before_commit() -> Patch:
 @_bug("record-skipped", "now and then a record is left out of what is booked")
 def _record_skipped() -> Patch:
     def make(take: Any) -> Any:
-        def skipping(self: Any, record: Any) -> None:
+        async def skipping(self: Any, record: Any) -> None:
             if record.type == schema.PAYMENT and record.seq % 7 == 0:
                 self._advance(record.seq)
                 return
-            take(self, record)
+            await take(self, record)
 
         return skipping
 

@@ -51,7 +51,7 @@ class Faults:
 
     # The acquirer, for each message
     acquirer: float = 0.15  # something of acquirer/faults.MENU
-    acquirer_down: float = 0.02  # for each visit: it cannot be reached at all
+    acquirer_down: float = 0.1  # for each visit: it cannot be reached at all
 
     def healed(self) -> "Faults":
         """Nothing goes wrong any more; people behave."""

@@ -42,11 +42,11 @@ from flagfall_host.tariffs.compiler import compile_tariff
 
 _START = seconds_from_civil(2026, 3, 2, 0)
 _K = (531, 1_000, 4_000)
-_JOURNAL = 64 * 1_024  # small: it wraps, and now and then it is full
+_JOURNAL = 40 * 1_024  # small: it wraps, and now and then it is full
 _TRIPS = 64 * 1_024
 _HEAL_S = 4 * 3_600.0
-_VISIT_S = (600.0, 3_600.0)
-_SETTLE_S = (900.0, 3_600.0)
+_VISIT_S = (300.0, 5_400.0)
+_SETTLE_S = (600.0, 2_400.0)
 _CARDS = 200
 
 

@@ -1,0 +1,68 @@
+"""The simulation must catch bugs: some of those on purpose, and the command that shows them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flagfall_host.simulation import bugs, firmware_modules
+from flagfall_host.simulation.simulation import run
+
+FLAGFALL = Path(sys.executable).with_name("flagfall")
+# Of each layer one or two that show soon; `make bench` tries all of them.
+SOON = [
+    "beep-before-flash",
+    "no-intent",
+    "torn-taken-for-unpaid",
+    "count-twice",
+    "trip-lost",
+    "erase-without-receipt",
+    "record-skipped",
+    "time-out-is-success",
+]
+
+
+@pytest.mark.parametrize("name", SOON)
+def test_a_bug_is_caught(name: str) -> None:
+    firmware_modules.load()
+    for seed in range(1, 9):
+        with bugs.switched_on(name):
+            outcome = run(seed, units=2, hours=2)
+        if outcome.violation:
+            return
+    pytest.fail(f"{name} goes unseen in 8 seeds")
+
+
+def test_every_bug_takes_hold() -> None:
+    """Each finds what it changes, and leaves it as it was."""
+    firmware_modules.load()
+    assert len(bugs.described()) >= 25
+    for name, _ in bugs.described():
+        with bugs.switched_on(name):
+            pass
+    assert not run(2, units=1, hours=0.5).violation
+
+
+def test_a_failure_names_its_seed_and_the_way_back_to_it() -> None:
+    command = [FLAGFALL, "simulate", "--seed", "3", "--units", "2", "--hours", "1"]
+    failed = subprocess.run(
+        [*command, "--bug", "count-twice"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert failed.returncode == 4
+    last = failed.stderr.strip().splitlines()[-1]
+    assert last.startswith("flagfall: seed 3: ")
+    again = last.partition("See it again: flagfall ")[2].split()
+    shown = subprocess.run(
+        [FLAGFALL, *again], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert shown.returncode == 4
+    assert "TAXI-1" in shown.stdout
+    unknown = subprocess.run(
+        [*command, "--bug", "none"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert unknown.returncode == 1
+    assert "no bug none" in unknown.stderr
