@@ -48,6 +48,8 @@ _HEAL_S = 4 * 3_600.0
 _VISIT_S = (300.0, 5_400.0)
 _SETTLE_S = (600.0, 2_400.0)
 _CARDS = 200
+# All that an acquirer may do wrong; a refusal is its right, and no fault.
+_LOSSES = tuple(name for name in ACQUIRER_MENU if name != "decline")
 
 
 @dataclass
@@ -359,4 +361,4 @@ class _Menu(AcquirerFaults):
         self._lot = chance
 
     def next(self, mti: str) -> str | None:
-        return self._lot.choice(ACQUIRER_MENU) if self._lot.random() < self.rate else None
+        return self._lot.choice(_LOSSES) if self._lot.random() < self.rate else None
