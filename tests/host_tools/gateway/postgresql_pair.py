@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "deploy/postgresql/pair"
 _USER = "postgres"
-_NETWORK = "127.0.0.1/32"
+NETWORK = "127.0.0.1/32"
 
 
 def free_port() -> int:
@@ -69,6 +69,17 @@ class Server:
             if time.monotonic() > until:
                 raise RuntimeError("the server does not die")
             time.sleep(0.02)
+
+    def freeze(self) -> None:
+        """Stop this standby from taking anything in; it stays connected."""
+        pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            if b"walreceiver" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGSTOP)
+                self._frozen = int(child)
+
+    def thaw(self) -> None:
+        os.kill(self._frozen, signal.SIGCONT)
 
     def stop(self) -> None:
         with contextlib.suppress(RuntimeError):
@@ -125,7 +136,7 @@ class Pair:
             "--no-sync", "-U", self.user,
         )  # fmt: skip
         first.start()
-        first.script("primary", first.data, _NETWORK)
+        first.script("primary", first.data, NETWORK)
         second.script("standby", second.data, "127.0.0.1", first.port, "db2")
         second.start()
         first.script("guard", first.data)
@@ -140,7 +151,7 @@ class Pair:
     def fail_over(self) -> None:
         """The primary dies; the standby takes its place."""
         self.first.kill()
-        self.second.script("promote", self.second.data, _NETWORK)
+        self.second.script("promote", self.second.data, NETWORK)
 
     def take_back(self) -> None:
         """The old primary comes back as the standby of the new one."""

@@ -299,6 +299,7 @@ def test_a_client_that_pours_bytes_gets_no_more_than_its_share(office, ledger):
                 session.ping()
                 while (out := session.next_output()) is not None:
                     await wire.write(bytes(out))
+                await asyncio.sleep(0.0002)  # the units run in this loop too
 
         began = time.monotonic()
         pouring = asyncio.create_task(pour())
@@ -328,6 +329,10 @@ def test_a_client_that_takes_nothing_is_dropped(office, ledger):
             while (out := session.next_output()) is not None:
                 await wire.write(bytes(out))
         wire._transport.pause_reading()
+        for end in (wire, *gateway._open):  # else the kernel takes megabytes
+            connection = end._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
         with pytest.raises(LinkError):
             while True:
                 session.ping()

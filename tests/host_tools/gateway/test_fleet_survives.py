@@ -3,6 +3,7 @@
 Every record booked once, every receipt true, nothing lost.
 """
 
+import asyncio
 import collections
 import contextlib
 import hashlib
@@ -12,11 +13,13 @@ import time
 
 import pytest
 import sqlalchemy as sa
-from flagfall_host.ledger import Ledger
+from dialling_unit import SimUnit, client_context, dial, drive, talk
+from flagfall_host.depot.link_errors import LinkError
+from flagfall_host.ledger import Ledger, LedgerError, placements
 from flagfall_host.ledger.tables import RECORDS
 from fleet_on_host import Fleet, haproxy
-from gateway_on_host import gateways
-from postgresql_pair import Pair
+from gateway_on_host import gateway_here, gateways
+from postgresql_pair import NETWORK, Pair
 
 SOAK = bool(os.environ.get("FLAGFALL_SOAK"))
 RECORDS_EACH = 50
@@ -136,7 +139,69 @@ def survive(office, count, processes, ramp_s, every_s, seconds):
     }
 
 
-SMALL = {"count": 60, "processes": 1, "ramp_s": 6.0, "every_s": 3.0, "seconds": 100}
+def a_unit(office, unit_id):
+    unit = SimUnit(unit_id, office.fleet.unit_key(unit_id))
+    unit.append(RECORDS_EACH)
+    return unit, client_context(office.authority, office.certificate(unit_id))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with Pair() as pair:
+        yield pair
+
+
+def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_no_success(pair):
+    with Ledger.open(pair.url) as ledger:
+        pair.second.freeze()
+        booking = threading.Thread(target=lambda: cancelled.append(_book_error(ledger)))
+        cancelled: list[str] = []
+        booking.start()
+        with sa.create_engine(ledger.engine.url, isolation_level="AUTOCOMMIT").connect() as other:
+            cancel = sa.text(
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            )
+            while not other.execute(cancel).all():
+                time.sleep(0.05)
+        booking.join(60)
+        pair.second.thaw()
+        assert "not on its standby" in cancelled[0]
+
+
+def _book_error(ledger):
+    try:
+        placements.revoke(ledger, "CAB-9", "a test")
+    except LedgerError as e:
+        return str(e)
+    return "no error"
+
+
+def test_no_receipt_before_the_standby_has_it(office, pair):
+    """A commit that only the primary has is none: when it dies, the unit still holds all."""
+
+    async def run(ledger):
+        async with gateway_here(office, ledger) as gateway:
+            unit, tls = a_unit(office, "CAB-1")
+            pair.second.freeze()
+            talking = asyncio.create_task(talk(unit, await dial("127.0.0.1", gateway.port, tls)))
+            while gateway._desk.longest_wait() < 1.0 and not talking.done():
+                await asyncio.sleep(0.05)
+            assert unit.receipts == [] and not talking.done()
+            await asyncio.to_thread(pair.first.kill)
+            pair.second.thaw()
+            await asyncio.to_thread(pair.second.script, "promote", pair.second.data, NETWORK)
+            with pytest.raises(LinkError):
+                await talking
+            assert unit.receipts == []
+            await drive(unit, "127.0.0.1", gateway.port, tls, 60)
+            assert unit.asked_again == [] and unit.receipts[0] == (1, RECORDS_EACH)
+            assert (await asyncio.to_thread(booked, ledger))["CAB-1"][1] == unit.digest(1, 50)
+
+    with Ledger.open(pair.url) as ledger:
+        asyncio.run(asyncio.wait_for(run(ledger), 150))
+
+
+SMALL = {"count": 60, "processes": 1, "ramp_s": 5.0, "every_s": 2.5, "seconds": 100}
 WHOLE = {"count": 2_000, "processes": 4, "ramp_s": 60.0, "every_s": 4.0, "seconds": 900}
 
 

@@ -1,6 +1,7 @@
 """A gateway and the units that dial it: pulled, receipted, given files, sent off."""
 
 import asyncio
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ from dialling_unit import SimUnit, client_context, dial, drive, talk
 from flagfall_host.depot.link_errors import LinkError
 from flagfall_host.gateway.limits import Limits
 from flagfall_host.ledger import Ledger, placements
+from flagfall_host.ledger.errors import StorageFailed
 from flagfall_host.ledger.placements import content_of
 from gateway_on_host import GatewayProcess, gateway_here, gateways, get
 
@@ -262,16 +264,77 @@ def test_a_database_that_goes_and_comes_back(office, tmp_path):
         asyncio.run(asyncio.wait_for(run(server, ledger), 90))
 
 
+def test_no_receipt_before_the_commit(office, ledger):
+    """However long it takes, and none at all when it fails."""
+    may_go = threading.Event()
+    book = ledger.book_many
+
+    def slow(deliveries):
+        may_go.wait(60)
+        raise StorageFailed("the disk is full")
+
+    async def run():
+        async with gateway_here(office, ledger) as gateway:
+            unit, tls = a_unit(office)
+            ledger.book_many = slow
+            talking = asyncio.create_task(talk(unit, await dial(HOST, gateway.port, tls)))
+            while not gateway._desk.longest_wait():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
+            assert unit.receipts == []
+            may_go.set()
+            with pytest.raises(LinkError):
+                await talking
+            assert unit.receipts == [] and ledger.units() == []
+            ledger.book_many = book
+            await drive(unit, HOST, gateway.port, tls, 30)
+            assert booked(ledger, unit)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_one_unit_that_cannot_be_booked_does_not_keep_the_others_from_it(office, ledger):
+    book = ledger.book_many
+
+    def fussy(deliveries):
+        if any(unit_id == "CAB-3" for unit_id, _, _ in deliveries):
+            raise StorageFailed("a row that the database does not take")
+        return book(deliveries)
+
+    async def run():
+        ledger.book_many = fussy
+        async with gateway_here(office, ledger) as gateway:
+            crowd = [a_unit(office, f"CAB-{n}") for n in range(8)]
+            await asyncio.gather(
+                *(
+                    drive(unit, HOST, gateway.port, tls, 30)
+                    for unit, tls in crowd
+                    if unit.unit_id != "CAB-3"
+                ),
+                _fails(crowd[3], gateway.port),
+            )
+            assert crowd[3][0].receipts == []
+
+    async def _fails(one, port):
+        with pytest.raises(LinkError):
+            await talk(one[0], await dial(HOST, port, one[1]))
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
 def test_a_renewed_certificate_is_taken_up(office, ledger):
     from flagfall_host.gateway.keys_folder import make_gateway_folder
 
     async def run():
         async with gateway_here(office, ledger) as gateway:
             _, tls = a_unit(office)
-            old = (await dial(HOST, gateway.port, tls)).certificate()
+            one = await dial(HOST, gateway.port, tls)
             make_gateway_folder(office.fleet, office.folder / "gateway", ["localhost"])
             gateway.renew()
-            assert (await dial(HOST, gateway.port, tls)).certificate() != old
+            two = await dial(HOST, gateway.port, tls)
+            assert one.certificate() != two.certificate()
+            one.close()
+            two.close()
 
     asyncio.run(asyncio.wait_for(run(), 60))
 
