@@ -135,7 +135,7 @@ class Unit:
         uplink = Uplink(
             self._board,
             settings,
-            c.certificate,
+            c,
             maintenance,
             cable,
             meter,

@@ -82,7 +82,7 @@ class Ppp:
             raise NetworkError("%s: %s" % (host, text.lower()))
         return s
 
-    def down(self):
+    async def down(self):
         """End the data mode's stand-in; the modem driver hangs up."""
         self._up = False
 

@@ -2,7 +2,8 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # Not built yet: the battery-backed clock (until then the calendar begins at 2000-01-01 after
-# each loss of power and waits for the office's TIME), the modem, supply voltage and seal switch.
+# each loss of power, until the office or the mobile network tells the time), supply voltage and
+# seal switch.
 
 import asyncio
 import time
@@ -16,6 +17,7 @@ from flagfall.clock import civil, seconds_2000
 from keypad import Keypad
 from machine import I2C, RTC, Counter, Pin
 from micropython import const
+from mobile_network import Ppp
 from receipt_printer import ReceiptPrinter
 from serial_ports import UartPort, UsbPort
 from text_display import TextDisplay
@@ -24,6 +26,7 @@ _TICK_MS = const(50)  # the meter's pace
 _FILTER_NS = const(12000)  # glitches of the pulse input; the hardware's limit is 12.8 us
 _READER_BAUD = const(115200)  # PN532 after power-up (UM0701-02, 6.2.4)
 _PRINTER_BAUD = const(9600)
+_MODEM_BAUD = const(115200)  # what SIM7600, A7670 and EC2x have after power-up
 _ISU_BAUD = const(9600)  # JT/T 905
 _I2C_HZ = const(400000)
 _I2C_TIMEOUT_US = const(10000)
@@ -68,6 +71,8 @@ class Board:
         )
         self._reader = None
         self._cable = None
+        self._modem = None
+        self._modem_key = Pin(pins.MODEM_POWER, Pin.OUT, value=0)
         self.random = None
 
     async def start(self):
@@ -118,6 +123,24 @@ class Board:
         if self._reader is None:
             self._reader = UartPort(pins.READER_UART, pins.READER_TX, pins.READER_RX, _READER_BAUD)
         return self._reader
+
+    def modem_port(self):
+        """The modem's UART; whether there is a modem is the settings' to say."""
+        if self._modem is None:
+            self._modem = UartPort(pins.MODEM_UART, pins.MODEM_TX, pins.MODEM_RX, _MODEM_BAUD)
+        return self._modem
+
+    async def press_modem_key(self, ms):
+        """Pull the modem's power key down for `ms`, through its transistor."""
+        self._modem_key.value(1)
+        try:
+            await asyncio.sleep_ms(ms)
+        finally:
+            self._modem_key.value(0)
+
+    def ppp(self, port):
+        """What makes a network of the modem's call."""
+        return Ppp(port)
 
     def cable_port(self):
         if self._cable is None:

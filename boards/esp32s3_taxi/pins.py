@@ -12,7 +12,7 @@ PULSE = 4  # distance pulses, conditioned to 0/3.3 V
 READER_TX = 17  # UART1, to the PN532's RX
 READER_RX = 18
 
-MODEM_TX = 15  # UART2: kept free for the modem of the uplink
+MODEM_TX = 15  # UART2, to the modem's RX; level shifter where it is not 3.3 V
 MODEM_RX = 16
 MODEM_POWER = 7  # its PWRKEY, through a transistor
 

@@ -40,6 +40,11 @@ class UartPort:
     def _pace(self, baud):
         self._piece_ms = _PIECE * 10 * 1000 // baud + 1  # 8N1: 10 bits a byte
 
+    @property
+    def uart(self):
+        """The stream itself, for PPP."""
+        return self._uart
+
     async def read(self, n, timeout_ms):
         """Return 1 to `n` bytes as soon as any are there, b"" after `timeout_ms`."""
         await asyncio.sleep_ms(0)  # even a line that is never silent must let others run

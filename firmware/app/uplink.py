@@ -33,6 +33,8 @@ _ASK_AGAIN_MS = const(5000)
 _AGAIN_MS = const(10000)  # longest wait before dialling again after a BYE
 _CLOCK_OFF_S = const(10)  # less than this the network's time cannot tell better than ours
 _EARLIEST = const(820454400)  # 2026-01-01: a clock that shows less was never set
+_RESTART_AGAIN_MS = const(86400000)  # a dead modem does not restart the unit more than once a day
+_restarted_at = [-_RESTART_AGAIN_MS]  # board's ticks; outlives the unit's restart
 
 
 class UplinkError(Exception):
@@ -56,16 +58,17 @@ class _Unit:
 
 
 class Uplink:
-    """Dials with `settings` (app/uplink_settings.py) and `certificate` (certificate, key and
-    authority, DER). `cable` is the maintenance cable's task: while it is in use, we are silent.
+    """Dials with `settings` (app/uplink_settings.py) and the configuration's certificate, which a
+    push may replace at any time. `cable` is the maintenance cable's task: while it is in use, we
+    are silent.
     """
 
     def __init__(
-        self, board, settings, certificate, maintenance, cable, meter, keys, booking, screen
+        self, board, settings, configuration, maintenance, cable, meter, keys, booking, screen
     ):
         self._board = board
         self._settings = settings
-        self._certificate = certificate
+        self._configuration = configuration
         self._maintenance = maintenance
         self._unit = _Unit(maintenance)
         self._cable = cable
@@ -95,9 +98,16 @@ class Uplink:
                 await self._try()
 
     def _restart_is_due(self):
-        # Something pushed, or the ladder's last rung: never in the middle of a hire.
-        wanted = self._maintenance.wants_restart or self._remedy == ladder.UNIT
-        return wanted and self._meter.position == FOR_HIRE and not self._cable.busy
+        """Something pushed, or the ladder's last rung: never in the middle of a hire."""
+        if self._meter.position != FOR_HIRE or self._cable.busy:
+            return False
+        if self._maintenance.wants_restart:
+            return True
+        now = self._board.ticks_ms()
+        if self._remedy != ladder.UNIT or now - _restarted_at[0] < _RESTART_AGAIN_MS:
+            return False
+        _restarted_at[0] = now
+        return True
 
     async def _try(self):
         report = self.report
@@ -143,7 +153,7 @@ class Uplink:
         if remedy == ladder.SOCKET:
             return
         self._online = False
-        self._ppp.down()
+        await self._ppp.down()
         if remedy >= ladder.POWER:
             await self.modem.power_cycle()
             return
@@ -156,7 +166,7 @@ class Uplink:
         if self._online and await self._ppp.alive():
             return
         self._online = False
-        self._ppp.down()
+        await self._ppp.down()
         settings, report, modem = self._settings, self.report, self.modem
         report.state = "modem"
         await modem.wake()
@@ -196,14 +206,15 @@ class Uplink:
     async def _call(self):
         """Talk to the gateway until all is said; return the least wait before the next call."""
         settings, report = self._settings, self.report
-        if self._certificate is None:
+        certificate = self._configuration.certificate
+        if certificate is None:
             raise UplinkError("the unit has no certificate: push one over the cable", None)
         connection = await self._connection()
         wire = None
         try:
             gc.collect()
             try:
-                context = client_context(*self._certificate)
+                context = client_context(*certificate)
             except (ValueError, OSError) as e:
                 raise UplinkError("the unit's own certificate: %s" % e, None) from None
             wire = TlsWire(connection, context, settings.host)

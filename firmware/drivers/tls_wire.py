@@ -14,7 +14,7 @@ _PIECE = const(1024)
 # What TLS adds, for the count of bytes: header 5, nonce 8 and tag 16 of AES-GCM (RFC 5288).
 RECORD_BYTES = const(29)
 HANDSHAKE_UP = const(750)  # mutual P-256, as measured; +-10 %
-HANDSHAKE_DOWN = const(1050)
+HANDSHAKE_DOWN = const(1200)
 
 
 class CertificateRefused(Exception):
@@ -123,4 +123,4 @@ def _error(e):
     if isinstance(e, ValueError):
         text = " ".join(str(e).split())
         return CertificateRefused(text[:90] or "certificate refused")
-    return TlsError("TLS: %s" % (e.args[-1] if e.args else "connection lost"))
+    return TlsError("connection lost (%s)" % (e.args[-1] if e.args else "?"))

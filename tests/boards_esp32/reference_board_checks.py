@@ -4,6 +4,7 @@
 # Run by test_reference_board.py, one function after the other in this order of names.
 
 import asyncio
+import socket
 import time
 
 import chip
@@ -288,10 +289,120 @@ def test_reader_port():
     run(talk())
 
 
-def test_the_pin_table_was_all_claimed_or_is_reserved():
-    reserved = ("modem tx", "modem rx", "modem power")
+def test_modem_key_and_its_line():
+    async def press():
+        task = asyncio.create_task(_board.press_modem_key(50))
+        await asyncio.sleep_ms(10)
+        down = chip.levels[pins.MODEM_POWER]
+        await task
+        return down, chip.levels[pins.MODEM_POWER]
+
+    assert chip.levels[pins.MODEM_POWER] == 0  # at start: not pressed
+    assert run(press()) == (1, 0)
+    port = _board.modem_port()
+    assert _board.modem_port() is port
+    assert machine.UART.made[pins.MODEM_UART].baudrate == 115200
+
+
+def _ppp_up(ppp, auth, user="", password="", after=2):
+    """Bring it up as soon as it has been asked `after` times 100 ms."""
+
+    async def up():
+        task = asyncio.create_task(ppp.up(auth, user, password, 2000))
+        await asyncio.sleep_ms(100 * after + 50)
+        network.PPP.made[-1].connected = True
+        await task
+        return network.PPP.made[-1]
+
+    return run(up())
+
+
+def test_modem_ppp_comes_and_goes():
+    ppp = _board.ppp(_board.modem_port())
+    assert not run(ppp.alive())
+    first = _ppp_up(ppp, "none")
+    assert first.security == (0, None, None)
+    assert first.stream is machine.UART.made[pins.MODEM_UART]
+    assert run(ppp.alive())
+    run(ppp.down())
+    assert first.stream is None  # the AT commands have the UART again
+    second = _ppp_up(ppp, "pap", "taxi", "secret")
+    assert second is not first and second.security == (1, "taxi", "secret")
+    assert _ppp_up(ppp, "chap", "taxi", "secret").security[0] == 2
+    second = network.PPP.made[-1]
+    second.connected = False  # the carrier
+    assert not run(ppp.alive())
+    try:
+        run(ppp.connect("127.0.0.1", 9, 1000))
+        raise AssertionError("connected without a call")
+    except OSError as e:
+        assert "no data call" in str(e)
+
+
+def test_modem_ppp_that_does_not_come_up_is_bounded():
+    ppp = _board.ppp(_board.modem_port())
+    try:
+        run(ppp.up("none", "", "", 300))
+        raise AssertionError("up without an address")
+    except OSError as e:
+        assert "no address" in str(e)
+    assert network.PPP.made[-1].stream is None
+
+
+def test_modem_names_are_asked_for_without_waiting():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ppp = _board.ppp(_board.modem_port())
+    _ppp_up(ppp, "none")
+    for port in range(20053, 20153):
+        try:
+            s.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+            break
+        except OSError:
+            continue
+    s.setblocking(False)
+    ppp.dns_port = port
+    found = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\x7f\x00\x00\x05"
+    said = []
+
+    def answered(data):
+        return data[:2] + b"\x81\x80\x00\x01\x00\x01" + data[8:] + found
+
+    def unknown(data):
+        return data[:2] + b"\x81\x83" + data[4:]
+
+    async def serve(answers):
+        for answer in answers:
+            while True:
+                try:
+                    data, peer = s.recvfrom(512)
+                    break
+                except OSError:
+                    await asyncio.sleep_ms(5)
+            said.append(data[12:])
+            s.sendto(answer(data), peer)
+
+    async def ask(name, *answers):
+        task = asyncio.create_task(serve(answers))
+        try:
+            return await ppp._resolve(name)
+        finally:
+            task.cancel()
+
+    assert run(ask("127.0.0.9")) == "127.0.0.9"
+    assert run(ask("gateway.test", answered)) == "127.0.0.5"
+    assert run(ask("gateway.test")) == "127.0.0.5"  # known while the call stands
+    assert len(said) == 1
+    try:
+        run(ask("nobody.test", unknown))
+        raise AssertionError("found")
+    except OSError as e:
+        assert "no such name" in str(e)
+    s.close()
+
+
+def test_the_pin_table_was_all_claimed():
     for name, gpio in pins.table():
-        assert (gpio in chip.owners) != (name in reserved), name
+        assert gpio in chip.owners, name
 
 
 def test_the_fake_is_strict():

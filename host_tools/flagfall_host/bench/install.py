@@ -6,6 +6,7 @@ from typing import Any
 from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.stage import Silent, Stage
 from flagfall_host.bench.taxi import Taxi
+from flagfall_host.depot.authority import certificate_file
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.provision import Identity, provision
@@ -53,15 +54,28 @@ def settings(k: int) -> dict[str, Any]:
 
 
 def install(
-    taxi: Taxi, fleet: Fleet, k: int, stage: Stage | None = None, tariff: str = TARIFF
+    taxi: Taxi,
+    fleet: Fleet,
+    k: int,
+    stage: Stage | None = None,
+    tariff: str = TARIFF,
+    uplink: dict[str, Any] | None = None,
 ) -> None:
-    """Provision, push settings, tariff and CA keys; return when the unit is For Hire."""
+    """Provision, push settings, tariff and CA keys; return when the unit is For Hire.
+
+    `uplink` (docs/formats.md section 7): it gets a certificate and dials the gateway.
+    """
     stage = stage or Silent()
     identity = Identity(UNIT_ID, fleet.unit_key(UNIT_ID), fleet.public_der)
     stage.tell("installer", f"provisions {UNIT_ID} over {taxi.port}")
     capks = [row.hex() for row in catalogue.capk_tlvs()]
     with Link(SerialWire(taxi.port), fleet.unit_key) as link:
-        provision(link, identity, settings(k))
+        chosen, certificate = settings(k), None
+        if uplink is not None:
+            chosen["uplink"] = uplink
+            authority = fleet.authority()
+            certificate = certificate_file(authority, authority.issue_unit(UNIT_ID))
+        provision(link, identity, chosen, certificate)
         for kind, blob in (
             ("tariff", compile_tariff(tariff)),
             ("capk", json.dumps(capks).encode()),

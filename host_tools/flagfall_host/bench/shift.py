@@ -59,7 +59,7 @@ class Shift:
 
     def __init__(self, taxi: Taxi, plan: Plan, stage: Stage) -> None:
         self._taxi = taxi
-        self._plan = plan
+        self.plan = plan
         self._stage = stage
         self.trips: list[dict[str, Any]] = []
         world = taxi.world
@@ -150,7 +150,7 @@ class Shift:
     # --- parts of a trip -------------------------------------------------------------------
 
     def _ride(self, number: int) -> int:
-        taxi, stage, plan = self._taxi, self._stage, self._plan
+        taxi, stage, plan = self._taxi, self._stage, self.plan
         stage.scene(f"Trip {number + 1}")
         taxi.stand(plan.boarding_s[number])
         stage.tell("passenger", "gets in")

@@ -23,6 +23,9 @@ def demo(
             min=0, max=20, help="Times faster than life; 0: as fast as the unit can follow."
         ),
     ] = None,
+    uplink: Annotated[
+        bool, typer.Option("--uplink", help="Upload by 4G to a gateway instead of the cable.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
     """Play a shift: three trips, two taps, a torn card, a loss of power, and the settlement.
@@ -31,14 +34,15 @@ def demo(
     to the fen.
     """
     if as_json:
-        typer.echo(json_line(play(folder, seed, Silent(), factor=factor or 0)))
+        typer.echo(json_line(play(folder, seed, Silent(), factor=factor or 0, uplink=uplink)))
         return
     if sys.stdout.isatty():
         screen = Screen()
         with screen.running():
-            evening = play(folder, seed, screen, factor=_FACTOR if factor is None else factor)
+            pace = _FACTOR if factor is None else factor
+            evening = play(folder, seed, screen, factor=pace, uplink=uplink)
     else:
-        evening = play(folder, seed, Plain(), factor=factor or 0)
+        evening = play(folder, seed, Plain(), factor=factor or 0, uplink=uplink)
         typer.echo("")
     typer.echo(
         f"left in {folder}: {len(evening.receipts)} receipts in taxi/receipts, "

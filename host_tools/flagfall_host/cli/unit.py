@@ -292,6 +292,24 @@ def provision(
     _print(fields | {"key_id": keys.key_id.hex()}, as_json)
 
 
+@app.command()
+def certificate(
+    port: Port, fleet: FleetDir = FLEET, baud: Baud = BASE_BAUD, as_json: Json = False
+) -> None:
+    """Give a unit a new certificate to dial the gateway with; the one before is not used any more.
+
+    For a unit that was provisioned before it had a modem, or whose key may be in other hands.
+    """
+    keys = Fleet.open(fleet)
+    authority = keys.authority()
+    with _link(port, keys, baud) as link:
+        assert link.unit is not None  # noqa: S101 - the link is open
+        issued = authority.issue_unit(link.unit.unit_id)
+        push_file(link, "certificate", certificate_file(authority, issued))
+        until = issued.certificate.not_valid_after_utc.strftime("%Y-%m-%d")
+        _print({"unit": link.unit.unit_id, "certificate": f"good until {until}"}, as_json)
+
+
 def _next_epoch(where: str, unit_id: str) -> int:
     """1, or for an id that was in use before, one more than the ledger has of it."""
     if "://" not in where and not Path(where).exists():

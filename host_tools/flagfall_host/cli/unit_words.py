@@ -37,6 +37,8 @@ def info_words(fields: dict[str, Any], now: int) -> dict[str, str]:
         elif name == "metrology" and isinstance(value, dict):
             digest = str(value.get("sha256", ""))[:16]
             out[name] = f"{value.get('name')} {value.get('version')}, sha256 {digest}..."
+        elif name == "uplink" and isinstance(value, dict):
+            out[name] = _uplink(value)
         elif name == "driver":
             out[name] = str(value) or "nobody is signed in"
         elif name == "audit":
@@ -49,6 +51,21 @@ def info_words(fields: dict[str, Any], now: int) -> dict[str, str]:
         else:
             out[name.replace("_", " ")] = str(value)
     return out
+
+
+def _uplink(figures: dict[str, Any]) -> str:
+    """How the unit gets on by 4G."""
+    parts = [str(figures.get("state"))]
+    if figures.get("why"):
+        parts.append(f"failed {figures.get('failures')} times, last: {figures['why']}")
+    if figures.get("modem"):
+        signal = figures.get("signal_dbm")
+        parts.append(f"{figures['modem']}, " + (f"{signal} dBm" if signal else "no signal yet"))
+    last = figures.get("last")
+    parts.append(f"all said at {clock.iso8601(last)}" if last else "nothing said yet")
+    up, down = int(figures.get("up_today", 0)), int(figures.get("down_today", 0))
+    parts.append(f"today {figures.get('calls_today')} calls, {up:,} bytes up, {down:,} down")
+    return "; ".join(parts)
 
 
 def pull_words(result: dict[str, Any]) -> list[str]:

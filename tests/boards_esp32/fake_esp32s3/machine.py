@@ -45,6 +45,10 @@ class Pin:
 
 class UART(io.IOBase):
     made = {}
+    IRQ_RXIDLE = 1
+
+    def irq(self, handler=None, trigger=0, hard=False):
+        self.handler = handler
 
     def __init__(
         self,

@@ -50,6 +50,15 @@ def test_three_books_agree(tmp_path: Path, seed: str) -> None:
     assert all(t["fare_minor"] >= 1000 for t in figures["trips"])
 
 
+def test_the_shift_by_4g_comes_to_the_same(tmp_path: Path) -> None:
+    run = run_demo(tmp_path / "demo", "--uplink", "--seed", "11")
+    assert "the carrier is lost in the middle of the call" in run.stdout
+    assert run.stdout.splitlines()[-1].endswith("unit, ledger and acquirer agree")
+    # The same shift to the fen as on the cable: only the way of the records is another.
+    cable = run_demo(tmp_path / "cable", "--seed", "11")
+    assert run.stdout.splitlines()[-1] == cable.stdout.splitlines()[-1]
+
+
 def test_a_seed_repeats_exactly(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     first = json.loads(run_demo(folder, "--json", "--seed", "21").stdout)

@@ -37,7 +37,7 @@ def unit_on(
     words = [port, str(records), str(size), "factory" if key is None else key.hex(), kind]
     process = subprocess.Popen(
         [MICROPYTHON, "-X", "heapsize=32M", SCRIPT, *words],
-        env={**os.environ, "MICROPYPATH": ".frozen:boards/bench:firmware/lib:tests"},
+        env={**os.environ, "MICROPYPATH": ".frozen:firmware:boards/bench:firmware/lib:tests"},
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )

@@ -1,26 +1,23 @@
 """Taxis that are set up to dial a gateway, and what tests ask of them."""
 
 import datetime
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from bench_taxi import Garage, K
+from bench_taxi import START, Garage, K
 from flagfall.clock import to_unix
 from flagfall.journal import schema
 from flagfall.link import messages
 from flagfall.link.proof import journal_key
 from flagfall_host.bench import install
 from flagfall_host.bench.modem import ModemSettings
+from flagfall_host.bench.shift import DRIVER
 from flagfall_host.bench.taxi import Taxi
-from flagfall_host.depot.authority import certificate_file
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.depot.link import Link
-from flagfall_host.depot.permit import CONFIG, push_permit
-from flagfall_host.depot.push import push
 from flagfall_host.depot.serial_wire import SerialWire
 from flagfall_host.ledger import Ledger, tables
 
@@ -29,29 +26,18 @@ UPLINK = {"gateway": f"{NAME}:{PORT}", "apn": "internet", "every_s": 86_400, "po
 HEAP = "700K"
 
 
-def give_uplink(taxi: Taxi, fleet: Fleet, k: int = K, **fields: Any) -> None:
-    """Over the cable: certificate and settings. The unit starts anew with them."""
-    authority = fleet.authority()
-    certificate = certificate_file(authority, authority.issue_unit(install.UNIT_ID))
-    settings = json.dumps(install.settings(k) | {"uplink": UPLINK | fields}).encode()
-    with Link(SerialWire(taxi.port), fleet.unit_key) as link:
-        link.open()
-        push(link, "certificate", certificate)
-        push_permit(link, fleet.private_key, CONFIG, settings)
-        push(link, "config", settings)
-
-
 class DiallingGarage(Garage):
-    """Its units know the gateway; the modem of a taxi is as `modem` says."""
+    """Its units know the gateway (`fields`: of their settings for the uplink)."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        with Garage.taxi(self, folder / "given") as taxi:
+    def __init__(self, folder: Path, **fields: Any) -> None:
+        self._template = folder / "template"
+        self.fleet_folder = folder / "fleet"
+        self.fleet = Fleet.create(self.fleet_folder, "test")
+        with Taxi(self._template, k=K, utc_s=START, heap=HEAP) as taxi:
             taxi.unit.power_on()
-            give_uplink(taxi, self.fleet)
-            taxi.stand(8)  # the unit starts anew
-            assert not taxi.unit.log()
-        self._template = folder / "given"
+            install.install(taxi, self.fleet, K, uplink=UPLINK | fields)
+            taxi.press("SIGN", DRIVER, what="the sign-in", driver=DRIVER)
+            taxi.stand(2)
 
     def dialling(self, folder: Path, modem: ModemSettings | None = None, **settings: Any) -> Taxi:
         """A taxi whose network tells the world's time."""
