@@ -34,12 +34,15 @@ class Telling:
 
         `offset_s`: local time less UTC. `unit_price`: minor units a km. `totals`: the unit's own,
         for a record that was written just now; without, those of the last TOTALS count. A trip is
-        told at the TOTALS that follow it: then the meter is For Hire again.
+        told at the TOTALS that follow it: then the meter is For Hire again. Should the power have
+        gone before those, it is told at the next trip, its vacant distance unknown.
         """
         type = record.type
         if type == schema.TRIP:
-            self._trip = schema.unpack(type, record.body)
+            before, self._trip = self._trip, schema.unpack(type, record.body)
             self._hired_s += self._trip["hired_ms"] // 1000
+            if before is not None:
+                return self._trip_body(before, 0, offset_s)
         elif type == schema.TOTALS:
             return self._take_totals(schema.unpack(type, record.body), offset_s)
         elif type == schema.SHIFT:
@@ -62,14 +65,10 @@ class Telling:
         # Stopped at the kerb the taxi drives for hire no more, but is not vacant: what was driven
         # then is small and counts as vacant here.
         vacant = self._at[0] - self._at[1] - (was[0] - was[1]) if known else 0
-        body = bodies.trip(
-            self._owner,
-            self._driver,
-            trip,
-            offset_s,
-            self._digits,
-            max(0, vacant) // _TENTH_KM,
-        )
+        return self._trip_body(trip, max(0, vacant) // _TENTH_KM, offset_s)
+
+    def _trip_body(self, trip, vacant_km, offset_s):
+        body = bodies.trip(self._owner, self._driver, trip, offset_s, self._digits, vacant_km)
         return bodies.TRIP, body
 
     def _sign_in(self, fields, local):
