@@ -36,6 +36,9 @@ async def main():
             sys.print_exception(e)
             if any(task.done() for task in background):
                 return  # the board itself has gone
+            chooser = sys.modules.get("chooser")
+            if chooser is not None and chooser.trial:
+                chooser.restart()  # a program on trial has failed
             wait_ms = min(2 * wait_ms, _LONGEST_RESTART_MS)
         await asyncio.sleep_ms(wait_ms)
 

@@ -3,6 +3,7 @@
 
 import asyncio
 import gc
+import sys
 
 from app.booking import Booking
 from app.configuration import Configuration
@@ -113,6 +114,9 @@ class Unit:
             tasks.append(MeterPort(board, board.isu_port(), c, meter, duty, booking).run())
         if deny is not None:
             tasks.append(deny.run())
+        update = self._update(deny, public_key, seal, booking, meter, maintenance)
+        if update is not None:
+            tasks.append(update.run())
         tasks.append(office.run())
         if duty.receipt_due:
             self._screen.say("Trip %d was paid: printing its receipt" % duty.trip)
@@ -124,6 +128,30 @@ class Unit:
         finally:
             if payment is not None:
                 payment.end()
+        if update is not None:
+            update.begin_trial()
+
+    def _update(self, deny, public_key, seal, booking, meter, maintenance):
+        # Only here, so that a unit without slots does not carry its code in RAM.
+        chooser = sys.modules.get("chooser")
+        if chooser is None or deny is None:
+            return None
+        from app.update import Update
+
+        update = Update(
+            chooser,
+            self._board,
+            self._configuration,
+            public_key,
+            seal,
+            booking,
+            meter,
+            self._screen,
+        )
+        deny.spool.serve("firmware", update)
+        maintenance.program = update.describe
+        update.wanted = maintenance.ask_restart
+        return update
 
     def _uplink(self, maintenance, cable, meter, keys, booking):
         # Only here, so that a unit without a modem does not carry its code in RAM.

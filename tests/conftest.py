@@ -8,24 +8,14 @@ name ends in `_cpython.py` (property tests, other libraries as oracles) runs on 
 """
 
 import ast
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from on_micropython import MICROPYTHON, ROOT, TESTS, micropython_environment
 
-TESTS = Path(__file__).parent
-ROOT = TESTS.parent
-MICROPYTHON = Path(sys.executable).with_name("micropython")
 PURE = (TESTS / "firmware" / "lib", TESTS / "boards")
 _TIME_LIMIT_S = 150
-
-
-def micropython_environment() -> dict[str, str]:
-    path = [".frozen", "firmware", "firmware/lib", "boards/bench", "tests"]
-    places = [p if p.startswith(".") else str(ROOT / p) for p in path]
-    return {**os.environ, "MICROPYPATH": ":".join(places)}
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector):

@@ -6,7 +6,6 @@
 # then renamed. A rename is whole or not at all, so a loss of power leaves the old or the new.
 
 import asyncio
-import hashlib
 import os
 from binascii import hexlify
 
@@ -43,7 +42,8 @@ class Deny:
         self._list = None
         self._header = None
         self._check = None  # steps of the check after a start
-        self.spool = Spool(folder, busy, self._judge, self._put)
+        self.spool = Spool(folder, busy)
+        self.spool.serve(KIND, self)
 
     @property
     def version(self):
@@ -138,7 +138,11 @@ class Deny:
 
     # A new one.
 
-    def _judge(self, head, total):
+    def not_now(self):
+        """A list may come at any time."""
+        return ""
+
+    def judge(self, head, total):
         """Refuse what will not be taken before all of it is sent."""
         try:
             header = self._checked(head)
@@ -155,7 +159,7 @@ class Deny:
             raise SignedFileError("version %d is older than %d" % (header.version, newest))
         return header
 
-    def _put(self, spool):
+    def job(self, spool):
         """Steps that put the file in `spool` in force. Raises Refused; the old one stays then."""
         try:
             with open(spool.path, "rb") as f:
@@ -183,7 +187,7 @@ class Deny:
             raise DenyListError("deny list: cut off, or with bytes after its end")
         if content.version != header.version:
             raise DenyListError("deny list: its version is not the one that was signed")
-        yield from self._content_check(f, header)
+        yield from self.spool.content_check(f, header)
         if header.version == self.version:
             if content.digest != self._list.header.digest:
                 raise DenyListError("deny list: another list has version %d" % self.version)
@@ -193,16 +197,6 @@ class Deny:
             return self._folder + "/deny.new"
         yield from DenyList(read, True).check_in_steps()
         return path
-
-    def _content_check(self, f, header):
-        """The signature is over the SHA-256 of the content: here it is compared."""
-        h = hashlib.sha256()
-        f.seek(header.size)
-        for block in self.spool.blocks(f):
-            h.update(block)
-            yield
-        if h.digest() != header.sha256:
-            raise SignedFileError("the content is not what was signed")
 
     def _merge(self, read, header):
         if self._list is None:

@@ -25,6 +25,7 @@ _AUDITED = (
     schema.TIME_SET,
     schema.KEYS_CHANGED,
     schema.K_CHANGED,
+    schema.METROLOGY_CHANGED,
     schema.SETTINGS_CHANGED,
 )
 

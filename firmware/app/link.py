@@ -46,6 +46,7 @@ class Maintenance:
         self.wants_restart = False  # new settings are in force after a fresh start
         self.restart = asyncio.Event()  # set once nobody talks to the unit any more
         self.uplink = None  # its report, where there is one
+        self.program = None  # says which programs are there, on a unit with slots
 
     @property
     def unit_id(self):
@@ -95,6 +96,8 @@ class Maintenance:
         if self._identity is None:
             self._identity = metrology.describe()
         out["metrology"] = self._identity
+        if self.program is not None:
+            out["program"] = self.program()
         out["totals"] = {
             "distance_mm": totals.distance_mm,
             "hired_distance_mm": totals.hired_distance_mm,
@@ -160,6 +163,10 @@ class Maintenance:
         """Put a pushed file in force, or raise Refused and change nothing."""
         if self._office.push(kind, blob):
             self.wants_restart = True
+
+    def ask_restart(self):
+        """Start anew as soon as nobody is hired and nobody talks to the unit."""
+        self.wants_restart = True
 
     def files(self):
         """What FILES answers (docs/formats.md, section 6)."""

@@ -10,6 +10,7 @@ import os
 from binascii import hexlify
 
 from flagfall.link.messages import Busy, Refused
+from flagfall.signed_file import SignedFileError
 from micropython import const
 
 MAX_LIST = const(1 << 21)  # bytes; a list of 100,000 entries has 600 to 800 kB
@@ -19,15 +20,17 @@ _ROOM_LEFT = const(65536)  # bytes of the file system that stay free
 
 
 class Spool:
-    """At most one file. `busy()`: a card is being read, and flash is left alone. `judge(head,
-    total)` looks at its first bytes, before the rest is sent, and raises Refused; `job(spool)`
-    gives the steps that put it in force."""
+    """At most one file. `busy()`: a card is being read, and flash is left alone.
 
-    def __init__(self, folder, busy, judge, job):
+    Each kind has a `desk`: `judge(head, total)` looks at the first bytes, before the rest is sent,
+    and raises Refused; `job(spool)` gives the steps that put the file in force; `not_now()` says
+    why the kind has to wait ("" when it need not).
+    """
+
+    def __init__(self, folder, busy):
         self._folder = folder
         self._busy = busy
-        self._judge = judge
-        self._job = job
+        self._desks = {}
         self._file = None  # open for what comes
         self._kind = ""
         self._total = self._offset = self._flushed = 0
@@ -42,13 +45,23 @@ class Spool:
     def path(self):
         return self._folder + "/incoming.part"
 
+    def serve(self, kind, desk):
+        """Take files of this kind for `desk`."""
+        self._desks[kind] = desk
+
     def takes(self, kind):
-        return kind == "deny"
+        return kind in self._desks
+
+    def _must_be_now(self, kind):
+        why = self._desks[kind].not_now() if kind in self._desks else ""
+        if why:
+            raise Refused("%s: %s" % (kind, why))
 
     def begin(self, kind, total, sha256):
         """Take up a file; return the offset to go on from. Raises Refused, Busy."""
         if self._busy():
             raise Busy("a card is being read")
+        self._must_be_now(kind)
         sha256 = bytes(sha256)
         if sha256 == self._done:
             self._kind, self._total, self._offset, self._sha256 = kind, total, total, sha256
@@ -83,6 +96,7 @@ class Spool:
         """Take a part if it is the next; return the offset to go on from. Raises Refused, Busy."""
         if self._busy():
             raise Busy("a card is being read")
+        self._must_be_now(self._kind)
         if self._file is None:
             if self._kind:
                 return self._offset
@@ -93,7 +107,7 @@ class Spool:
             raise Refused("a part beyond the end of the file")
         if offset == 0:
             try:
-                self._judge(bytes(data), self._total)
+                self._desks[self._kind].judge(bytes(data), self._total)
             except Refused:
                 self.drop()
                 raise
@@ -113,7 +127,8 @@ class Spool:
         return self._offset
 
     def must_be_whole(self, kind):
-        """Raise Refused unless all of a file of this kind has come."""
+        """Raise Refused unless all of a file of this kind has come, and it may be now."""
+        self._must_be_now(kind)
         if kind != self._kind:
             raise Refused("no file of kind %s was sent" % kind)
         if self._offset != self._total:
@@ -131,11 +146,11 @@ class Spool:
         if self._steps is None:
             self._close()
             self._steps = self._work()
-        raise Busy("the list is being checked")
+        raise Busy("the file is being checked")
 
     def step(self):
-        """One step of the work there is; False if there is none."""
-        if self._steps is None:
+        """One step of the work there is; False if there is none just now."""
+        if self._steps is None or self._desks[self._kind].not_now():
             return False
         try:
             next(self._steps)
@@ -160,6 +175,16 @@ class Spool:
                 return
             yield view[:n]
 
+    def content_check(self, f, header):
+        """Steps that compare what stands behind a signed header with what was signed."""
+        h = hashlib.sha256()
+        f.seek(header.size)
+        for block in self.blocks(f):
+            h.update(block)
+            yield
+        if h.digest() != header.sha256:
+            raise SignedFileError("the content is not what was signed")
+
     def drop(self):
         """Forget the file."""
         self._stop()
@@ -180,7 +205,7 @@ class Spool:
                     yield
         if h.digest() != self._sha256:
             raise Refused("the file's SHA-256 is not the one announced; send it again")
-        for _ in self._job(self):
+        for _ in self._desks[self._kind].job(self):
             yield
 
     def _kept(self, said, total):

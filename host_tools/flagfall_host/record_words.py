@@ -39,6 +39,8 @@ EVENTS = {
     schema.UPLINK: "the mobile network",
     schema.SELF_TEST: "the workshop tested the unit",
     schema.OFFICE_FILE: "a file of the office is in force",
+    schema.PROGRAM: "the program",
+    schema.METROLOGY_CHANGED: "other metrology files were permitted",
 }
 _SENSOR = {"1": "faster than any taxi", "2": "the counter went back", "3": "the clock jumped, ms"}
 

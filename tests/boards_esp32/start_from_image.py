@@ -16,6 +16,10 @@ vfs.mount(vfs.VfsLfs2(NorFlash(path=sys.argv[1])), "/unit")
 os.chdir("/unit")
 sys.path[0] = ""  # the current folder first, as on the chip
 if len(sys.argv) > 2:
+    import chooser
+
+    chooser.root = "/unit"
+    sys.path.insert(0, "/unit/" + chooser.choose())
     for name in sys.argv[2:]:
         print(name, __import__(name, None, None, ("*",)).__file__)
 else:

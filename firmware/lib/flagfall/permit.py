@@ -14,6 +14,7 @@ CONFIG = "config"
 CAPK = "capk"
 K = "k"
 TIME = "time"
+METROLOGY = "metrology"  # other metrology files; what is signed for is their hash
 
 
 class PermitError(Exception):

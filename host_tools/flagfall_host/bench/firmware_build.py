@@ -32,7 +32,7 @@ def sources(places: tuple[tuple[str, str], ...] = PLACES) -> Iterator[tuple[Path
             relative = path.relative_to(folder)
             if relative.name in _NOT_ON_THE_UNIT:
                 continue
-            if place == "firmware" and relative.parts[0] == "lib":
+            if place == "firmware" and relative.parts[0] in ("lib", "boot"):
                 continue
             yield path, Path(inside) / relative.with_suffix(".mpy")
 

@@ -20,7 +20,8 @@ from flagfall_host.bench.world import World
 class Taxi:
     """Everything in and around one unit. `k` pulses a kilometre; `utc_s` seconds since 2000.
 
-    With `modem` there is one on the unit's second UART, and `network` behind it.
+    With `modem` there is one on the unit's second UART, and `network` behind it. With `slots` the
+    unit's program can be updated.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Taxi:
         heap: str = HEAP,
         isu: Isu | None = None,
         modem: ModemSettings | None = None,
+        slots: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.world = World(folder, Wheel(k), utc_s, factor=factor)
@@ -57,6 +59,7 @@ class Taxi:
             relay=self.network.path if self.modem else None,
             seed=seed,
             heap=heap,
+            slots=slots,
         )
 
     @property

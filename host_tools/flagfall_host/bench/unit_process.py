@@ -16,6 +16,8 @@ HEAP = "640K"  # of 64-bit objects: what 320 kB are on an ESP32, which has PSRAM
 JOURNAL_BYTES = 256 * 1024
 TRIPS_BYTES = 64 * 1024
 SECTOR = 4_096
+RESTART_CODE = 75  # of firmware/boot/chooser.py
+RESTART_S = 30.0
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -24,7 +26,11 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 class UnitProcess:
-    """One unit in `folder`: its flash and files stay there when the power goes."""
+    """One unit in `folder`: its flash and files stay there when the power goes.
+
+    With `slots` it has a program of its own, in two slots, that can be updated; else it runs what
+    was built last.
+    """
 
     def __init__(
         self,
@@ -38,6 +44,7 @@ class UnitProcess:
         relay: str | None = None,
         seed: str | None = None,
         heap: str = HEAP,
+        slots: bool = False,
     ) -> None:
         self.folder = folder = folder.resolve()  # the unit has a working folder of its own
         self.world = world
@@ -62,6 +69,18 @@ class UnitProcess:
             if not path.exists():
                 path.write_bytes(b"\xff" * size)  # as a flash chip leaves the factory
         self._process: subprocess.Popen[bytes] | None = None
+        self._program = folder / "program" if slots else None
+        if self._program is not None and not self._program.exists():
+            self._install(self._program)
+
+    def _install(self, program: Path) -> None:
+        """Lay down what a unit is flashed with: the chooser, and the program in slot a."""
+        from flagfall_host.flashing.program_files import BENCH, unit_files
+
+        for name, content in unit_files(BENCH).items():
+            path = program / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     @property
     def journal(self) -> Path:
@@ -78,8 +97,8 @@ class UnitProcess:
         with log:
             self._process = subprocess.Popen(
                 [MICROPYTHON, "-X", f"heapsize={self.heap}", "-m", "main"],
-                env={**environment(build()), "FLAGFALL_BENCH": str(setup)},
-                cwd=self.folder,
+                env={**environment(self._program or build()), "FLAGFALL_BENCH": str(setup)},
+                cwd=self._program or self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -93,6 +112,22 @@ class UnitProcess:
         The operation is done as far as the mode says, then the unit stands still: `power_off`.
         """
         self.world.plan_cut(flash, operations, mode)
+
+    def restarted(self, seconds: float = RESTART_S) -> None:
+        """Wait until the unit starts anew by itself, as a chip does when it is reset.
+
+        Raises BenchError if it does not within `seconds`, or ends in any other way.
+        """
+        if self._process is None:
+            raise BenchError("the unit has no power")
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired as e:
+            raise BenchError(f"waited {seconds:.0f} s in vain for the unit's restart") from e
+        self.power_off()
+        if code != RESTART_CODE:
+            raise BenchError(f"the unit ended with {code}: see unit.log in the bench folder")
+        self.power_on()
 
     def power_off(self) -> None:
         """Cut the power: nothing in the unit gets to know."""

@@ -33,6 +33,7 @@ _GROUPS = {
     "emv": ("emv", "app"),
     "report": ("report", "app"),
     "config": ("config", "app"),
+    "update": ("update", "app"),
 }
 _COMMANDS = {
     "demo": ("demo", "demo"),
@@ -46,7 +47,8 @@ _COMMANDS = {
 _PANELS = {
     **dict.fromkeys(("unit", "flash"), "At the unit's cable"),
     **dict.fromkeys(
-        ("config", "fleet", "close", "report", "ledger", "acquirer", "gateway"), "In the office"
+        ("config", "fleet", "close", "report", "ledger", "acquirer", "gateway", "update"),
+        "In the office",
     ),
     **dict.fromkeys(("fare", "verify", "tariff"), "Metrology"),
     **dict.fromkeys(("demo", "bench", "emv", "journal"), "On the workbench"),

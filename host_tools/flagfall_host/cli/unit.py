@@ -20,6 +20,7 @@ from flagfall_host.cli.pull_progress import PullDisplay
 from flagfall_host.cli.unit_log import log
 from flagfall_host.cli.unit_selftest import selftest
 from flagfall_host.cli.unit_words import info_words, pull_words
+from flagfall_host.cli.update import update
 from flagfall_host.depot import permit
 from flagfall_host.depot.authority import certificate_file
 from flagfall_host.depot.fleet import Fleet, FleetError
@@ -183,6 +184,7 @@ app.command()(log)
 app.command()(selftest)
 app.command()(unit_files.push)
 app.command()(unit_files.config)
+app.command()(update)
 
 
 @app.command(name="time")

@@ -39,6 +39,8 @@ def info_words(fields: dict[str, Any], now: int) -> dict[str, str]:
             out[name] = f"{value.get('name')} {value.get('version')}, sha256 {digest}..."
         elif name == "uplink" and isinstance(value, dict):
             out[name] = _uplink(value)
+        elif name == "program" and isinstance(value, dict):
+            out |= _programs(value)
         elif name == "driver":
             out[name] = str(value) or "nobody is signed in"
         elif name == "audit":
@@ -66,6 +68,23 @@ def _uplink(figures: dict[str, Any]) -> str:
     up, down = int(figures.get("up_today", 0)), int(figures.get("down_today", 0))
     parts.append(f"today {figures.get('calls_today')} calls, {up:,} bytes up, {down:,} down")
     return "; ".join(parts)
+
+
+def _programs(program: dict[str, Any]) -> dict[str, str]:
+    """What runs, what waits, what was given up."""
+    release = program.get("release")
+    what = f"release {release}" if release else "from the workshop's cable"
+    on_trial = ", on trial" if program.get("trial") else ""
+    out = {"program": f"{what}, slot {program.get('slot')}{on_trial}"}
+    waiting = program.get("waiting")
+    if isinstance(waiting, dict):
+        out["program that waits"] = (
+            f"release {waiting.get('release')} ({waiting.get('version')}), slot "
+            f"{waiting.get('slot')}, metrology {str(waiting.get('metrology'))[:16]}..."
+        )
+    if program.get("given_up"):
+        out["program given up"] = f"release {program['given_up']}: it did not start three times"
+    return out
 
 
 def pull_words(result: dict[str, Any]) -> list[str]:

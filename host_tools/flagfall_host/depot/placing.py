@@ -22,6 +22,7 @@ _AUDITED = (
     schema.TIME_SET,
     schema.KEYS_CHANGED,
     schema.K_CHANGED,
+    schema.METROLOGY_CHANGED,
     schema.SETTINGS_CHANGED,
 )
 
@@ -32,14 +33,19 @@ def file_for(
     """`content` as it is placed for this unit."""
     if kind not in SEALED:
         return content
+    given = permits_for(private_key, ledger, unit_id, kind.value, content)
+    return with_permits(content, given)
+
+
+def permits_for(
+    private_key: RSAPrivateKey, ledger: Ledger, unit_id: str, action: str, content: bytes
+) -> list[bytes]:
+    """Permits of one action for the changes of this unit that come next."""
     audit = last_audit(ledger, unit_id)
-    return with_permits(
-        content,
-        [
-            make_permit(private_key, unit_id, kind.value, audit + n, content)
-            for n in range(1, PERMITS + 1)
-        ],
-    )
+    return [
+        make_permit(private_key, unit_id, action, audit + n, content)
+        for n in range(1, PERMITS + 1)
+    ]
 
 
 def last_audit(ledger: Ledger, unit_id: str) -> int:

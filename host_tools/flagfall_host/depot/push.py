@@ -12,7 +12,8 @@ from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import LinkError, UnitFault, UnitRefused
 
 PART_BYTES = 2_032  # with its offset and tag it fills a frame
-MAX_LIST = 1 << 21  # bytes of a deny list; it goes to flash as it comes
+MAX_LONG = 1 << 21  # bytes of a deny list or an update; they go to flash as they come
+_LONG = ("deny", "firmware")
 _TRIES = 3  # whole files sent, when the unit finds the SHA-256 wrong
 _BUSY_S = 0.3  # between two questions while a card is read or a list is checked
 _BUSY_TRIES = 600
@@ -44,7 +45,7 @@ async def push_over(
 ) -> None:
     """`push` over any carrier."""
     name = f"{link.wire.name}: {kind}"
-    most = MAX_LIST if kind == "deny" else MAX_FILE
+    most = MAX_LONG if kind in _LONG else MAX_FILE
     if not 1 <= len(blob) <= most:
         raise FileTooLong(f"{name}: {len(blob)} bytes; a unit takes 1 to {most}")
     digest = hashlib.sha256(blob).digest()

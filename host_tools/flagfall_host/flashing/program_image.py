@@ -1,8 +1,7 @@
 """The taximeter's program as a littlefs image for the "vfs" partition.
 
-MicroPython runs `main.py` at start, as source only. So the compiled firmware/main.py is stored as
-`taximeter.mpy` and a one-line main.py imports it. The geometry is the one with which MicroPython
-mounts: 4096-byte blocks, read and program size 32, cache 128, look-ahead 32.
+The geometry is the one with which MicroPython mounts: 4096-byte blocks, read and program size 32,
+cache 128, look-ahead 32.
 """
 
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 from littlefs import LittleFS, LittleFSError
 
-from flagfall_host.bench import firmware_build
 from flagfall_host.flashing.board_folder import BoardFolder
 from flagfall_host.flashing.errors import InputError
+from flagfall_host.flashing.program_files import unit_files
 
 BLOCK = 4096
 GEOMETRY: dict[str, Any] = {
@@ -21,24 +20,11 @@ GEOMETRY: dict[str, Any] = {
     "cache_size": 128,
     "lookahead_size": 32,
 }
-_START = "taximeter"
-_LAUNCHER = b"import taximeter\n"
 
 
 def compile_program(board: BoardFolder) -> dict[str, bytes]:
     """Path on the unit -> content of every file of the program. Raises BuildError."""
-    folder = firmware_build.build(
-        firmware_build.ROOT / "build" / "boards" / board.name,
-        board.places,
-        ("-march=xtensawin",),
-    )
-    files = {"main.py": _LAUNCHER}
-    for _, compiled in firmware_build.sources(board.places):
-        name = compiled.as_posix()
-        if name == "main.mpy":
-            name = f"{_START}.mpy"
-        files[name] = (folder / compiled).read_bytes()
-    return files
+    return unit_files(board.name)
 
 
 def pack(files: dict[str, bytes], size: int) -> bytes:

@@ -28,7 +28,14 @@ def test_info_in_words():
             "totals": {"hirings": 3, "distance_mm": 2_189_000, "fares": 3_050},
             "journal": journal,
             "tariff_version": 4,
-            "uplink": {"state": "up"},
+            "uplink": {"state": "up", "calls_today": 3, "up_today": 4_200, "down_today": 900},
+            "program": {
+                "slot": "b",
+                "release": 3,
+                "trial": False,
+                "waiting": {"slot": "a", "release": 4, "version": "0.2.0", "metrology": "ab" * 32},
+                "given_up": 2,
+            },
             "heap_free": 1,
         },
         NOW,
@@ -43,7 +50,10 @@ def test_info_in_words():
         "journal": "10 % full, 2 of 9 records not pulled yet, "
         "2 RECORDS DROPPED because it was full",
         "tariff version": "4",
-        "uplink": "state up",
+        "uplink": "up; nothing said yet; today 3 calls, 4,200 bytes up, 900 down",
+        "program": "release 3, slot b",
+        "program that waits": "release 4 (0.2.0), slot a, metrology abababababababab...",
+        "program given up": "release 2: it did not start three times",
     }
     assert info_words({"time": NOW}, NOW)["clock"].endswith(", right")
     # An answer of a later release is shown, not choked on.

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from conftest import MICROPYTHON, ROOT, micropython_environment
+from on_micropython import MICROPYTHON, ROOT, micropython_environment
 
 EVERY = 1 if os.environ.get("FLAGFALL_SOAK") else 2
 SCRIPT = Path(__file__).with_name("deny_power_cuts.py")

@@ -57,6 +57,8 @@ SETTINGS_CHANGED = 14
 UPLINK = 15
 SELF_TEST = 16
 OFFICE_FILE = 17  # deny list, revocations, texts or campaigns of the office are in force
+PROGRAM = 18  # an update: taken, in force, given up
+METROLOGY_CHANGED = 19
 
 UNKNOWN_BALANCE = 0xFFFFFFFF
 

@@ -24,11 +24,11 @@ FILES = (
 )
 
 
-def fingerprint(pieces):
-    """32 bytes over the metrology files; `pieces(name)` yields the bytes of one of FILES in pieces
-    of any size, so that no file need fit into memory."""
+def fingerprint(pieces, names=FILES):
+    """32 bytes over the metrology files; `pieces(name)` yields the bytes of one of them in pieces
+    of any size, so that no file need fit into memory. `names`: of another program's set."""
     whole = hashlib.sha256()
-    for name in FILES:
+    for name in names:
         whole.update(name.encode() + b"\0")
         length = 0
         for piece in pieces(name):
