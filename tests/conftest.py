@@ -1,10 +1,11 @@
 """One pure test file, two runtimes.
 
-Every `test_*.py` under tests/firmware/lib and tests/boards is collected twice: by pytest for
-CPython, and by the hook below as `[micropython]` items that run in the real MicroPython. A test
-that fails, dies or is not reached on either fails the run. Such files use plain functions and
-`assert`, `expect.raises` instead of pytest, and nothing that MicroPython lacks. A file whose
-name ends in `_cpython.py` (property tests, other libraries as oracles) runs on CPython only.
+Every `test_*.py` under tests/firmware/lib, tests/firmware/drivers/devices and tests/boards is
+collected twice: by pytest for CPython, and by the hook below as `[micropython]` items that run in
+the real MicroPython. A test that fails, dies or is not reached on either fails the run. Such files
+use plain functions and `assert`, `expect.raises` instead of pytest, and nothing that MicroPython
+lacks. A file whose name ends in `_cpython.py` (property tests, other libraries as oracles) runs on
+CPython only.
 """
 
 import ast
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from on_micropython import MICROPYTHON, ROOT, TESTS, micropython_environment
 
-PURE = (TESTS / "firmware" / "lib", TESTS / "boards")
+PURE = (TESTS / "firmware" / "lib", TESTS / "firmware" / "drivers" / "devices", TESTS / "boards")
 _TIME_LIMIT_S = 150
 
 
@@ -23,9 +24,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector):
         return None
     if not file_path.name.startswith("test_") or file_path.name.endswith("_cpython.py"):
         return None
-    return MicroPythonFile.from_parent(
-        parent, path=file_path, name=file_path.name + "[micropython]"
-    )
+    # A name of its own to the end: pytest-xdist takes two items of one name for one.
+    name = file_path.relative_to(ROOT).as_posix() + "[micropython]"
+    return MicroPythonFile.from_parent(parent, path=file_path, name=name, nodeid=name)
 
 
 class MicroPythonFile(pytest.File):

@@ -1,26 +1,30 @@
 # The reference board: an ESP32-S3 module with 16 MiB flash and 8 MiB octal PSRAM (N16R8).
 # MIT licence, (c) 2026 The Flagfall contributors.
-#
-# Not built yet: the battery-backed clock (until then the calendar begins at 2000-01-01 after
-# each loss of power, until the office or the mobile network tells the time), supply voltage and
-# seal switch.
 
 import asyncio
 import time
 
 import pins
 import vfs
-from buzzer import Buzzer
+from drivers.buzzer import Buzzer
+from drivers.clock_chip import ClockError
+from drivers.contactless_lights import ContactlessLights
+from drivers.escpos_printer import EscPosPrinter
+from drivers.keypad import Keypad, PinMatrix
+from drivers.pcf8575 import PCF8575
+from drivers.seal_switch import SealSwitch
+from drivers.ssd1306 import SSD1306
+from drivers.supply_voltage import SupplyVoltage
+from drivers.text_display import TextDisplay
 from entropy import Entropy
 from esp32 import Partition
+from fitted import clock_chip, fare_displays
 from flagfall.clock import civil, seconds_2000
-from keypad import Keypad
-from machine import I2C, RTC, Counter, Pin
+from front_panel import FrontPanel
+from machine import ADC, I2C, PWM, RTC, Counter, Pin
 from micropython import const
 from mobile_network import Ppp
-from receipt_printer import ReceiptPrinter
 from serial_ports import UartPort, UsbPort
-from text_display import TextDisplay
 
 _TICK_MS = const(50)  # the meter's pace
 _FILTER_NS = const(12000)  # glitches of the pulse input; the hardware's limit is 12.8 us
@@ -30,6 +34,8 @@ _MODEM_BAUD = const(115200)  # what SIM7600, A7670 and EC2x have after power-up
 _ISU_BAUD = const(9600)  # JT/T 905
 _I2C_HZ = const(400000)
 _I2C_TIMEOUT_US = const(10000)
+_DIVIDER = (330, 22)  # 33 kOhm and 2.2 kOhm in the supply's divider
+_BUZZER_HZ = const(1500)
 _BLOCK = const(4096)
 _CONFIG = "/config"
 _LISTS = "/lists"
@@ -62,13 +68,28 @@ class Board:
             freq=_I2C_HZ,
             timeout=_I2C_TIMEOUT_US,
         )
-        self.display = FrontPanel(TextDisplay(i2c), Pin(pins.ROOF_LIGHT, Pin.OUT, value=0))
-        self._keypad = Keypad(pins.KEY_ROWS, pins.KEY_COLUMNS, self.display.typed)
+        self._clock_chip = clock_chip(i2c)
+        self.clock_fault = None  # why the calendar is not to be trusted, or None
+        self._expander = PCF8575(i2c)
+        driver = TextDisplay(SSD1306(i2c))
+        self.display = FrontPanel(
+            [driver] + fare_displays(i2c, pins), Pin(pins.ROOF_LIGHT, Pin.OUT, value=0)
+        )
+        rows = [Pin(p, Pin.OPEN_DRAIN, value=1) for p in pins.KEY_ROWS]
+        columns = [Pin(p, Pin.IN, Pin.PULL_UP) for p in pins.KEY_COLUMNS]
+        self._keypad = Keypad(PinMatrix(rows, columns), driver.typed)
         self.key = self._keypad.key
-        self.buzzer = Buzzer(pins.BUZZER)
-        self.printer = ReceiptPrinter(
+        self.buzzer = Buzzer(PWM(Pin(pins.BUZZER), freq=_BUZZER_HZ, duty_u16=0))
+        lights = [self._expander.line(n, 0) for n in pins.LIGHT_LINES]
+        self.lights = ContactlessLights(lights, self.buzzer.tone)
+        self.printer = EscPosPrinter(
             UartPort(pins.PRINTER_UART, pins.PRINTER_TX, pins.PRINTER_RX, _PRINTER_BAUD)
         )
+        self._seal = SealSwitch(Pin(pins.SEAL, Pin.IN, Pin.PULL_UP))
+        adc = ADC(Pin(pins.SUPPLY), atten=ADC.ATTN_11DB)
+        self._supply = SupplyVoltage(adc, *_DIVIDER)
+        self.supply_mv = self._supply.mv
+        self._ignition = self._expander.line(pins.IGNITION_LINE, 0)
         self._reader = None
         self._cable = None
         self._modem = None
@@ -77,6 +98,7 @@ class Board:
 
     async def start(self):
         """Bring up what takes a while. Raises BoardError."""
+        self._take_time()
         self.random = Entropy().random
         try:
             mount_config()
@@ -87,7 +109,7 @@ class Board:
 
     def background(self):
         """Coroutines that the board needs to run beside the unit's tasks."""
-        return [self._keypad.run(), self.buzzer.run()]
+        return [self._keypad.run(), self.buzzer.run(), self.lights.run()]
 
     def ticks_ms(self):
         """Milliseconds since power-up. Unlike time.ticks_ms it does not wrap after 12 days; it
@@ -105,19 +127,40 @@ class Board:
         return seconds_2000(time.time(), self._epoch_year)
 
     def set_utc_s(self, utc_s):
+        self._set_calendar(utc_s)
+        try:
+            self._clock_chip.set(utc_s)
+            self.clock_fault = None
+        except ClockError as e:
+            self.clock_fault = str(e)
+
+    def _take_time(self):
+        """The calendar from the clock chip. Without one it stays where the power found it: in the
+        year 2000, in which the unit takes no cards."""
+        try:
+            self._set_calendar(self._clock_chip.read())
+        except ClockError as e:
+            self.clock_fault = str(e)
+
+    def _set_calendar(self, utc_s):
         year, month, day, hour, minute, second, weekday = civil(utc_s)
         RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
     async def tick(self):
         await asyncio.sleep_ms(_TICK_MS)
         self.ticks_ms()
+        self._seal.look()
 
     async def sleep_ms(self, ms):
         await asyncio.sleep_ms(ms)
 
     def seal_open(self):
-        """Whether the seal switch is open. There is none yet: every change needs a permit."""
-        return False
+        """Whether the seal switch is open."""
+        return self._seal.open
+
+    def ignition(self):
+        """Whether the ignition is on."""
+        return bool(self._ignition.value())
 
     def reader_port(self):
         if self._reader is None:
@@ -150,19 +193,6 @@ class Board:
     def isu_port(self):
         """The line to a certified ISU. It brings its own modem, so it takes that one's UART."""
         return UartPort(pins.MODEM_UART, pins.MODEM_TX, pins.MODEM_RX, _ISU_BAUD)
-
-
-class FrontPanel:
-    """What the driver and the street see: the display and the roof light."""
-
-    def __init__(self, display, roof_light):
-        self._display = display
-        self._roof_light = roof_light
-        self.typed = display.typed
-
-    def show(self, face):
-        self._roof_light.value(1 if face.get("roof_light") else 0)
-        self._display.show(face)
 
 
 def partition(label):

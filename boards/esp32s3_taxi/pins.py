@@ -3,9 +3,9 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # Not to be used: GPIO 26 to 32 (flash and PSRAM), 33 to 37 (the octal PSRAM's upper lines), 22 to
-# 25 (they do not exist), 19 and 20 (USB, the maintenance cable), 43 and 44 (the module's boot
-# messages leave there). Strapping pins 0, 3, 45 and 46 decide at reset how the chip starts
-# (ESP32-S3 data sheet, "Boot Configurations"): nothing of the unit hangs on them.
+# 25 (they do not exist), 19 and 20 (USB, the maintenance cable), 44 (the boot messages' way in).
+# Strapping pins 0, 3, 45 and 46 decide at reset how the chip starts (ESP32-S3 data sheet, "Boot
+# Configurations"): nothing of the unit hangs on them. The boot messages leave by 43.
 
 PULSE = 4  # distance pulses, conditioned to 0/3.3 V
 
@@ -19,14 +19,25 @@ MODEM_POWER = 7  # its PWRKEY, through a transistor
 PRINTER_TX = 41  # UART0, moved away from the boot messages
 PRINTER_RX = 42
 
-DISPLAY_SDA = 8  # I2C0: display now, battery-backed clock later
+DISPLAY_SDA = 8  # I2C0: displays, battery-backed clock, port expander
 DISPLAY_SCL = 9
 
 BUZZER = 21
 ROOF_LIGHT = 47  # through a transistor or relay: high is lit
 
-KEY_ROWS = (1, 2, 5, 6, 10)
+SEAL = 38  # to ground while the lid is on
+SUPPLY = 1  # ADC1: the vehicle's permanent line, 16 to 1
+
+FARE_CLOCK = 39  # TM1637 or MAX7219
+FARE_DATA = 40
+FARE_LOAD = 43  # MAX7219 only: it takes no boot message, for its clock stands still then
+
+KEY_ROWS = (48, 2, 5, 6, 10)
 KEY_COLUMNS = (11, 12, 13, 14)
+
+# Lines of the port expander (PCF8575 at 20 on I2C0): P00 is 0, P17 is 15.
+LIGHT_LINES = (0, 1, 2, 3)  # contactless lights, low is lit
+IGNITION_LINE = 9  # low while the ignition is on
 
 # Number of each peripheral block in use.
 PULSE_COUNTER = 0
@@ -51,6 +62,11 @@ def table():
         ("display scl", DISPLAY_SCL),
         ("buzzer", BUZZER),
         ("roof light", ROOF_LIGHT),
+        ("seal", SEAL),
+        ("supply", SUPPLY),
+        ("fare clock", FARE_CLOCK),
+        ("fare data", FARE_DATA),
+        ("fare load", FARE_LOAD),
     )
     rows = tuple(("key row %d" % i, pin) for i, pin in enumerate(KEY_ROWS))
     columns = tuple(("key column %d" % i, pin) for i, pin in enumerate(KEY_COLUMNS))

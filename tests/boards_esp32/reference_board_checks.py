@@ -14,12 +14,17 @@ import machine
 import network
 import pins
 from board import Board, BoardError, mount_config, partition
+from chips.tm1637_chip import TM1637Chip
+from drivers.clock_chip import ClockLost
+from drivers.text_display import compose
 from flagfall.clock import iso8601
-from receipt_printer import PrinterError
-from text_display import compose
 
+_fare = TM1637Chip()
+chip.wires[pins.FARE_CLOCK] = _fare.clock
+chip.wires[pins.FARE_DATA] = _fare.data
 _board = Board()
-_i2c = _board.display._display._i2c
+_bus = machine.I2C.made[pins.DISPLAY_I2C]
+_panel = _bus.chips[0x3C]
 
 
 def run(coroutine, ms=3000):
@@ -86,7 +91,7 @@ def test_tz_random_bytes_differ():
 
 
 def _line(page):
-    return bytes(_i2c.panel[page])
+    return bytes(_panel.panel[page])
 
 
 def _drawn(text):
@@ -124,29 +129,134 @@ def test_face_composed():
 
 def test_face_reaches_the_panel():
     _board.display.show(FACE)
-    assert _i2c.on and _i2c.pump
+    assert _panel.on and _panel.pump
     assert _line(1) == _drawn("FARE       14.50")
     assert _line(0) == _drawn("HIRED      09:05")
-    before = _i2c.pages_written
+    before = _panel.pages_written
     later = dict(FACE)
     later["fare"] = 1600
     _board.display.show(later)
-    assert _i2c.pages_written == before + 1
+    assert _panel.pages_written == before + 1
     assert _line(1) == _drawn("FARE       16.00")
 
 
 def test_face_survives_an_unplugged_panel():
-    _i2c.plugged = False
+    before = _board.display.faults
+    _bus.unplugged.add(0x3C)
     _board.display.show({"position": "STOPPED"})
-    assert _board.display._display.faults == 1
-    _i2c.plugged = True
-    _i2c.power_up()
+    assert _board.display.faults == before + 1
+    _bus.unplugged.clear()
+    _panel.power_up()
     _board.display.show({"position": "FOR HIRE", "roof_light": True})
-    assert _i2c.on
+    assert _panel.on
     assert _line(0) == _drawn("FOR HIRE")
     assert chip.levels[pins.ROOF_LIGHT] == 1
     _board.display.show(FACE)
     assert chip.levels[pins.ROOF_LIGHT] == 0
+
+
+def _fare_cells():
+    return bytes(_fare.cells[i] for i in (2, 1, 0, 5, 4, 3))
+
+
+def test_fare_is_in_seven_segments_and_large_for_the_passenger():
+    _board.display.show(FACE)
+    assert _fare_cells() == bytes((0, 0, 0x06, 0x66 | 0x80, 0x6D, 0x3F))
+    passenger = _bus.chips[0x3D]
+    assert passenger.on
+    # "14.50" ends in a 0: its upper bar is lit, its middle one is not.
+    assert passenger.dot(113, 18) and not passenger.dot(113, 38)
+    assert passenger.dot(92, 38)  # the middle bar of the 5
+    assert bytes(passenger.panel[0])[:40] == _drawn("HIRED")[:40]
+
+
+def test_lamp_test_lights_everything_and_gives_the_fare_back():
+    _board.display.all_segments(True)
+    _board.display.show(FACE)
+    assert _fare.cells == b"\xff" * 6
+    assert all(bytes(page) == b"\xff" * 128 for page in _panel.panel)
+    assert all(bytes(page) == b"\xff" * 128 for page in _bus.chips[0x3D].panel)
+    _board.display.all_segments(False)
+    assert _fare_cells()[3] == 0x66 | 0x80
+    assert _line(1) == _drawn("FARE       14.50")
+
+
+def test_max7219_where_no_tm1637_answers():
+    import fitted
+    from chips.max7219_chip import MAX7219Chip
+
+    other = MAX7219Chip()
+    chip.wires[pins.FARE_CLOCK] = other.clock
+    chip.wires[pins.FARE_DATA] = other.data
+    chip.wires[pins.FARE_LOAD] = other.load
+    fitted.fare_displays(_bus, pins)[0].show(FACE)
+    assert other.cells == bytes((0, 0, 0, 0, 0x06, 0x66 | 0x80, 0x6D, 0x3F))
+
+
+def test_clock_chip_is_kept_and_believed():
+    _board.set_utc_s(848613875)
+    assert _board.clock_fault is None
+    assert _bus.chips[0x68].r[6] == 0x26
+    _bus.chips[0x68].tick(60)
+    _board._take_time()
+    assert machine.RTC.set_to == (2026, 11, 21, 5, 22, 5, 35, 0)
+
+
+def test_clock_that_was_lost_or_is_gone_is_said():
+    _bus.chips[0x68].first_power()
+    _board._take_time()
+    assert "lost the time" in _board.clock_fault
+    expect.raises(ClockLost, _board._clock_chip.read)
+    _bus.unplugged.add(0x68)
+    _board._take_time()
+    assert "does not answer" in _board.clock_fault
+    _board.set_utc_s(848613875)
+    assert "does not answer" in _board.clock_fault
+    _bus.unplugged.clear()
+    _board.set_utc_s(848613875)
+    assert _board.clock_fault is None
+
+
+def test_pcf8563_is_taken_where_it_answers():
+    import fitted
+    from chips.pcf8563_chip import PCF8563Chip
+
+    _bus.chips[0x51] = PCF8563Chip()
+    assert fitted.clock_chip(_bus).name == "PCF8563"
+    del _bus.chips[0x51]
+    assert fitted.clock_chip(_bus).name == "DS3231"
+
+
+def test_seal_supply_and_ignition():
+    assert not _board.seal_open()
+    chip.inputs[pins.SEAL] = 1
+    for _ in range(4):
+        run(_board.tick())
+    assert _board.seal_open()
+    chip.inputs[pins.SEAL] = 0
+    for _ in range(4):
+        run(_board.tick())
+    assert not _board.seal_open()
+    machine.ADC.made[pins.SUPPLY].uv = 787500
+    assert 12590 <= _board.supply_mv() <= 12610
+    assert not _board.ignition()
+    _bus.chips[0x20].low.add(pins.IGNITION_LINE)
+    assert _board.ignition()
+
+
+def test_contactless_lights_hang_on_the_expander():
+    async def tap():
+        task = asyncio.create_task(_board.lights.run())
+        _board.lights.show("ready")
+        await asyncio.sleep_ms(20)
+        one = [_bus.chips[0x20].level(n) for n in pins.LIGHT_LINES]
+        _board.lights.show("read")
+        await asyncio.sleep_ms(600)
+        four = [_bus.chips[0x20].level(n) for n in pins.LIGHT_LINES]
+        task.cancel()
+        return one, four
+
+    assert run(tap()) == ([0, 1, 1, 1], [0, 0, 0, 0])
 
 
 def _press(row, column, scans=6):
@@ -199,7 +309,7 @@ def test_keys_are_bounded():
 
 def test_all_the_keys_that_the_firmware_knows():
     from app.keys import Keys
-    from keypad import LAYOUT
+    from drivers.keypad import LAYOUT
 
     known = Keys(None, None, None, None, None, None, None)._does
     there = [name for row in LAYOUT for name in row]
@@ -225,42 +335,18 @@ def test_buzzer_plays_and_stops():
     assert pwm.played[-1][1] == 0
 
 
-def _printer(answers):
-    """Let the printer on UART0 answer each GS r 1 with the next of `answers` (b"": silence)."""
+def test_printer_says_what_is_wrong_on_its_uart():
     uart = machine.UART.made[pins.PRINTER_UART]
     uart.sent = bytearray()
-    uart.coming = bytearray()
-    left = list(answers)
 
     def on_write(data):
-        if data.endswith(b"\x1dr\x01"):
-            uart.coming.extend(left.pop(0) if left else b"")
+        if data == b"\x10\x04\x04":
+            uart.coming.extend(b"\x72")
 
     uart.on_write = on_write
-    return uart
-
-
-def test_receipt_is_on_paper():
-    uart = _printer((b"\x00", b"\x03"))
-    run(_board.printer.print(["Taxi", "Fare \u5143 14.50"]))
-    assert b"Taxi\nFare ? 14.50\n" in uart.sent
-    assert uart.sent.startswith(b"\x1b@")
-
-
-def test_receipt_without_paper_or_printer():
-    for answers, words in (
-        ((b"\x0c",), "out of paper"),
-        ((b"\x00", b"\x0c"), "out of paper"),
-        ((b"\xff",), "makes no sense"),
-        ((), "no answer"),
-    ):
-        _printer(answers)
-        try:
-            run(_board.printer.print(["x"]), 5000)
-        except PrinterError as e:
-            assert words in str(e), e
-        else:
-            raise AssertionError("printed without " + words)
+    error = expect.raises(OSError, run, _board.printer.print(["x"]), 5000)
+    assert "no paper" in str(error)
+    assert bytes(uart.sent) == b"\x10\x04\x04"
 
 
 def test_reader_port():

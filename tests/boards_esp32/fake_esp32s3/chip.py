@@ -6,6 +6,7 @@
 import json
 import os
 
+import pins
 from nor_flash import NorFlash
 
 EXIST = tuple(range(0, 22)) + tuple(range(26, 49))
@@ -18,10 +19,14 @@ for _pin in (0, 3, 45, 46):
     TAKEN[_pin] = "strapping"
 for _pin in (19, 20):
     TAKEN[_pin] = "USB"
-for _pin in (43, 44):
-    TAKEN[_pin] = "boot messages"
+TAKEN[44] = "boot messages"
+BOOT_MESSAGES = 43  # only for what hears a clock, and has none then
+
+ADC = tuple(range(1, 21))  # ADC1 and ADC2; the second is busy while the radio works
 
 owners = {}  # GPIO: what it was given to
+wires = {}  # GPIO: the wire of a simulated device that hangs there
+inputs = {pins.SEAL: 0}  # GPIO: level that something outside gives it; the lid is on
 pressed = set()  # (row GPIO, column GPIO) of keys held down
 levels = {}  # GPIO: level the chip drives, for outputs
 
@@ -35,6 +40,8 @@ def claim(gpio, owner):
         raise NotOnThisChip("GPIO %s does not exist" % gpio)
     if gpio in TAKEN:
         raise NotOnThisChip("GPIO %d belongs to %s" % (gpio, TAKEN[gpio]))
+    if gpio == BOOT_MESSAGES and gpio != pins.FARE_LOAD:
+        raise NotOnThisChip("GPIO %d carries the boot messages" % gpio)
     if owners.get(gpio, owner) != owner:
         raise NotOnThisChip("GPIO %d is already %s" % (gpio, owners[gpio]))
     owners[gpio] = owner

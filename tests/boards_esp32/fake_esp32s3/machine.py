@@ -4,6 +4,10 @@
 import io
 
 import chip
+from chips.ds3231_chip import DS3231Chip
+from chips.i2c_bus import I2CBus
+from chips.pcf8575_chip import PCF8575Chip
+from chips.ssd1306_chip import SSD1306Chip
 
 _POLL = 3  # MP_STREAM_POLL
 _READABLE = 1
@@ -27,13 +31,20 @@ class Pin:
             self.value(value)
 
     def value(self, *level):
+        wire = chip.wires.get(self.gpio)
         if level:
             if self._mode not in (self.OUT, self.OPEN_DRAIN):
                 raise ValueError("GPIO %d is not an output" % self.gpio)
             chip.levels[self.gpio] = int(level[0])
+            if wire:
+                wire.value(level[0])
             return None
+        if wire:
+            return wire.value()
         if self._mode == self.OUT:
             return chip.levels[self.gpio]
+        if self.gpio in chip.inputs:
+            return chip.inputs[self.gpio]
         # A key connects a column with a row: any row that is low pulls it down.
         for row, column in chip.pressed:
             if column == self.gpio and chip.levels.get(row) == 0:
@@ -100,64 +111,34 @@ class UART(io.IOBase):
         return 0
 
 
-class I2C:
-    """A bus with an SSD1306 at 0x3C; `panel` is its memory, 8 pages of 128 columns."""
+class I2C(I2CBus):
+    """A bus with what a unit has on it: two panels, a clock, a port expander."""
 
-    _ARGUMENTS = {0x20: 1, 0x81: 1, 0x8D: 1, 0xA8: 1, 0xD3: 1, 0xD5: 1, 0xD9: 1, 0xDA: 1, 0xDB: 1}
+    made = {}
 
     def __init__(self, id, *, scl, sda, freq=400000, timeout=50000):
         if id not in (0, 1):
             raise ValueError("I2C(%d) does not exist" % id)
         if not isinstance(scl, Pin) or not isinstance(sda, Pin):
             raise TypeError("scl and sda are Pins")
-        self.plugged = True
-        self.power_up()
+        super().__init__(
+            {0x3C: SSD1306Chip(), 0x3D: SSD1306Chip(), 0x68: DS3231Chip(), 0x20: PCF8575Chip()}
+        )
+        I2C.made[id] = self
 
-    def power_up(self):
-        self.panel = [bytearray(128) for _ in range(8)]
-        self.on = self.pump = False
-        self._page = self._column = self.pages_written = 0
 
-    def writeto(self, address, data, stop=True):
-        self._take(address, bytes(data))
-        return len(data)
+class ADC:
+    ATTN_11DB = 3
+    made = {}
 
-    def writevto(self, address, vector, stop=True):
-        self._take(address, b"".join(bytes(v) for v in vector))
+    def __init__(self, pin, *, atten=0):
+        if not isinstance(pin, Pin) or pin.gpio not in chip.ADC:
+            raise ValueError("no analogue input there")
+        self.uv = 750000  # 12 V behind 16 to 1
+        ADC.made[pin.gpio] = self
 
-    def _take(self, address, data):
-        if not self.plugged or address != 0x3C:
-            raise OSError(19)  # ENODEV: nobody acknowledges
-        if data[0] == 0x40:
-            for byte in data[1:]:
-                self.panel[self._page][self._column] = byte
-                self._column = (self._column + 1) % 128
-            self.pages_written += 1
-            return
-        if data[0] != 0x00:
-            raise ValueError("control byte %02x" % data[0])
-        i = 1
-        while i < len(data):
-            command = data[i]
-            arguments = self._ARGUMENTS.get(command, 0)
-            if i + arguments >= len(data):
-                raise ValueError("command %02x without its argument" % command)
-            self._do(command, data[i + 1] if arguments else 0)
-            i += 1 + arguments
-
-    def _do(self, command, argument):
-        if command in (0xAE, 0xAF):
-            self.on = command == 0xAF
-        elif command == 0x8D:
-            self.pump = argument == 0x14
-        elif 0xB0 <= command <= 0xB7:
-            self._page = command & 7
-        elif command <= 0x0F:
-            self._column = self._column & 0xF0 | command
-        elif command <= 0x1F:
-            self._column = self._column & 0x0F | (command & 0x0F) << 4
-        elif command not in self._ARGUMENTS and command not in (0x40, 0xA1, 0xA4, 0xA6, 0xC8):
-            raise ValueError("unknown command %02x" % command)
+    def read_uv(self):
+        return self.uv
 
 
 class PWM:

@@ -5,47 +5,30 @@
 # unplugged costs nothing but its picture: the next change sets it up again.
 
 import framebuf
+from drivers.ssd1306 import WIDTH
 from micropython import const
 
-_ADDRESS = const(0x3C)
-_WIDTH = const(128)
 _LINES = const(8)
 _COLUMNS = const(16)
 
-# SSD1306 data sheet, section 9 (commands) and the flow chart of its application note.
-_SET_UP = bytes(
-    (
-        0x00,  # control byte: commands follow
-        0xAE,  # display off
-        0xD5, 0x80,  # clock
-        0xA8, 0x3F,  # 64 lines
-        0xD3, 0x00,  # no offset
-        0x40,  # start line 0
-        0x8D, 0x14,  # charge pump on
-        0x20, 0x02,  # page addressing
-        0xA1, 0xC8,  # the connector's side is up
-        0xDA, 0x12,  # COM pins of a 128 x 64 panel
-        0x81, 0xCF,  # contrast
-        0xD9, 0xF1,  # pre-charge
-        0xDB, 0x40,  # VCOMH
-        0xA4, 0xA6,  # show the RAM, not inverted
-        0xAF,  # display on
-    )
-)  # fmt: skip
-_DATA = b"\x40"  # control byte: data follow
-
 
 class TextDisplay:
-    """`show(face)` puts the face of app/screen.py on the panel; `typed(text)` echoes keys."""
+    """`show(face)` puts the face of app/screen.py on `panel`; `typed(text)` echoes keys."""
 
-    def __init__(self, i2c):
-        self._i2c = i2c
-        self._dots = bytearray(_WIDTH)
-        self._line = framebuf.FrameBuffer(self._dots, _WIDTH, 8, framebuf.MONO_VLSB)
-        self._shown = None  # None: the panel is not set up
+    def __init__(self, panel):
+        self._panel = panel
+        self._dots = bytearray(WIDTH)
+        self._line = framebuf.FrameBuffer(self._dots, WIDTH, 8, framebuf.MONO_VLSB)
+        self._shown = [None] * _LINES
+        self._set_ups = 0
         self._face = {}
         self._text = ""
-        self.faults = 0  # times that the panel did not answer
+        self._testing = False
+
+    @property
+    def faults(self):
+        """Times that the panel did not answer."""
+        return self._panel.faults
 
     def show(self, face):
         self._face = face
@@ -55,26 +38,39 @@ class TextDisplay:
         self._text = text
         self._draw()
 
+    def all_segments(self, on):
+        """Light every dot, until it is called again with False."""
+        self._testing = on
+        self._shown = [None] * _LINES
+        if not on:
+            self._draw()
+            return
+        for i in range(WIDTH):
+            self._dots[i] = 0xFF
+        try:
+            for page in range(_LINES):
+                self._panel.page(page, self._dots)
+        except OSError:
+            pass  # the panel counts it
+
     def _draw(self):
+        if self._testing:
+            return
         lines = compose(self._face, self._text)
         try:
-            if self._shown is None:
-                self._i2c.writeto(_ADDRESS, _SET_UP)
+            self._panel.open()
+            if self._panel.set_ups != self._set_ups:
+                self._set_ups = self._panel.set_ups
                 self._shown = [None] * _LINES
             for i in range(_LINES):
                 if lines[i] != self._shown[i]:
                     self._shown[i] = None  # until the panel has it
-                    self._send(i, lines[i])
+                    self._line.fill(0)
+                    self._line.text(lines[i], 0, 0)
+                    self._panel.page(i, self._dots)
                     self._shown[i] = lines[i]
         except OSError:
-            self.faults += 1
-            self._shown = None
-
-    def _send(self, page, text):
-        self._line.fill(0)
-        self._line.text(text, 0, 0)
-        self._i2c.writeto(_ADDRESS, bytes((0x00, 0xB0 | page, 0x00, 0x10)))
-        self._i2c.writevto(_ADDRESS, (_DATA, self._dots))
+            self._shown = [None] * _LINES
 
 
 def compose(face, typed=""):

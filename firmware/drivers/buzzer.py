@@ -2,16 +2,24 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # Approved and declined are the success and alert tones of EMV Contactless Book A (user
-# interface): one beep of 500 ms at 1500 Hz, two of 200 ms at 750 Hz.
+# interface): one beep of 500 ms at 1500 Hz, two of 200 ms at 750 Hz. The figures are those that
+# readers commonly have; they were not compared with the Book itself. "read" is our own: the card
+# can go, but nothing is decided yet, so it must not sound like either.
 
 import asyncio
 
-from machine import PWM, Pin
-from micropython import const
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
 
 _HALF = const(32768)  # duty of 50 %, the loudest
 _ALERT = ((750, 200), (0, 200), (750, 200))
-_TONES = {  # name: (Hz, or 0 for silence; ms)
+TONES = {  # name: (Hz, or 0 for silence; ms)
+    "read": ((1500, 80),),
     "approved": ((1500, 500),),
     "declined": _ALERT,
     "again": _ALERT,
@@ -20,16 +28,20 @@ _TONES = {  # name: (Hz, or 0 for silence; ms)
 
 
 class Buzzer:
-    """`tone(name)` starts a tone and returns at once; a newer tone replaces an older one."""
+    """`tone(name)` starts a tone and returns at once; a newer tone replaces an older one.
 
-    def __init__(self, pin):
-        self._pwm = PWM(Pin(pin), freq=1500, duty_u16=0)
+    `pwm` as machine.PWM; `run()` must run beside the unit.
+    """
+
+    def __init__(self, pwm, sleep_ms=None):
+        self._pwm = pwm
+        self._sleep_ms = sleep_ms or getattr(asyncio, "sleep_ms", None)
         self._next = None
         self._some = asyncio.Event()
 
     def tone(self, name):
         """Names that are not known stay silent."""
-        self._next = _TONES.get(name)
+        self._next = TONES.get(name)
         self._some.set()
 
     async def run(self):
@@ -41,7 +53,7 @@ class Buzzer:
                 if hertz:
                     self._pwm.freq(hertz)
                 self._pwm.duty_u16(_HALF if hertz else 0)
-                await asyncio.sleep_ms(ms)
+                await self._sleep_ms(ms)
                 if self._some.is_set():
                     break
             self._pwm.duty_u16(0)

@@ -1,0 +1,25 @@
+# What the driver, the passenger and the street see: every display, and the roof light.
+# MIT licence, (c) 2026 The Flagfall contributors.
+
+
+class FrontPanel:
+    """Shows a face on all `displays`, and by the roof light whether the taxi is free."""
+
+    def __init__(self, displays, roof_light):
+        self._displays = displays
+        self._roof_light = roof_light
+
+    @property
+    def faults(self):
+        """How often a display did not answer."""
+        return sum(display.faults for display in self._displays)
+
+    def show(self, face):
+        self._roof_light.value(1 if face.get("roof_light") else 0)
+        for display in self._displays:
+            display.show(face)
+
+    def all_segments(self, on):
+        """Light everything there is, until it is called again with False."""
+        for display in self._displays:
+            display.all_segments(on)
