@@ -27,10 +27,11 @@ async def main():
     background = [asyncio.create_task(c) for c in board.background()]
     await board.start()
     wait_ms = _RESTART_MS
+    reader = getattr(board, "make_reader", make_reader)
     while True:
         gc.collect()
         try:
-            await Unit(board, make_reader).run()
+            await Unit(board, reader).run()
             wait_ms = _RESTART_MS
         except Exception as e:  # a defect: keep the trace for the workshop, then start afresh
             sys.print_exception(e)

@@ -71,3 +71,9 @@ def table():
     rows = tuple(("key row %d" % i, pin) for i, pin in enumerate(KEY_ROWS))
     columns = tuple(("key column %d" % i, pin) for i, pin in enumerate(KEY_COLUMNS))
     return singles + rows + columns
+
+
+def lines():
+    """(name, line) of everything on the port expander."""
+    lights = tuple(("contactless light %d" % (i + 1), n) for i, n in enumerate(LIGHT_LINES))
+    return lights + (("ignition", IGNITION_LINE),)

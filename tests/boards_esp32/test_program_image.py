@@ -13,15 +13,16 @@ from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import FactoryState
 from flagfall_host.depot.provision import Identity, provision
 from flagfall_host.depot.serial_wire import SerialWire
-from flagfall_host.flashing.board_folder import read_board
+from flagfall_host.flashing.board_folder import known_boards, read_board
 from flagfall_host.flashing.errors import InputError
-from flagfall_host.flashing.program_image import GEOMETRY, compile_program, pack
+from flagfall_host.flashing.program_image import BLOCK, GEOMETRY, compile_program, pack
 from littlefs import LittleFS
 
 START = Path(__file__).with_name("start_from_image.py")
 BOARD = read_board("esp32s3_taxi")
 # The whole program takes less than this, so that the partition holds it twice (docs/update.md).
 BUDGET_BYTES = 768 * 1024
+SLACK = 64 * 1024  # folders and what littlefs keeps for itself
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,18 @@ def test_the_image_holds_the_program_and_nothing_else(image):
     assert {n for n in found if not n.startswith("a/")} == {"main.py", "chooser.mpy"}
     assert not any("manifest" in name for name in found)
     assert fs.used_block_count * 4096 < BUDGET_BYTES
+
+
+@pytest.mark.parametrize("name", known_boards())
+def test_flash_budget(name, capsys):
+    """Printed with -s: what the program takes of its partition, and what is left of the flash."""
+    board = read_board(name)
+    program = sum(-(-len(content) // BLOCK) * BLOCK for content in compile_program(board).values())
+    vfs = board.partition("vfs")
+    free = board.flash_bytes - max(p.end for p in board.partitions)
+    with capsys.disabled():
+        print(f"\n{name}: program {program >> 10} K of {vfs.size >> 10} K, {free >> 10} K free")
+    assert 2 * program + SLACK < vfs.size  # an update writes the second beside the first
 
 
 def test_a_program_that_does_not_fit_is_refused():

@@ -10,6 +10,7 @@ from flagfall_host.flashing.partition_table import Partition
 
 BOARDS = ROOT / "boards"
 REFERENCE = "esp32s3_taxi"
+FAMILY = "esp32"  # what all boards with an ESP32 share
 _FLASH_SIZE = "CONFIG_ESPTOOLPY_FLASHSIZE_"
 # Where the ROM looks for the boot loader (ESP-IDF Programming Guide, "Bootloader"), and the
 # chip's number in the header of an application image.
@@ -44,7 +45,8 @@ class BoardFolder:
     @property
     def places(self) -> tuple[tuple[str, str], ...]:
         """(source folder, folder on the unit), for firmware_build."""
-        return (("firmware", ""), ("firmware/lib", ""), (f"boards/{self.name}", ""))
+        shared = f"boards/{FAMILY}"
+        return (("firmware", ""), ("firmware/lib", ""), (shared, ""), (f"boards/{self.name}", ""))
 
 
 def known_boards() -> list[str]:

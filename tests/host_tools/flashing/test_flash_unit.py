@@ -265,3 +265,21 @@ def test_an_esptool_that_falls_silent_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(esptool_program, "_SILENCE_S", 0.3)
     with pytest.raises(FlashError, match="fell silent"):
         write(BOARD, "/dev/null", plan(BOARD, None))
+
+
+def test_the_second_board_is_flashed_as_a_whole(tmp_path):
+    """An ESP32 has its boot loader at another place, and this module half the flash."""
+    board = read_board("esp32_taxi")
+    application_alone = application(CHIP_ESP32)
+    path = tmp_path / "micropython.bin"
+    path.write_bytes(application_alone)
+    with powered(tmp_path, "esp32", 8) as chip:
+        run = flagfall("--port", chip.url, "--firmware", path, "--board", "esp32_taxi", "--json")
+        assert run.exit_code == 0, run.output
+        content = chip.flash()
+    assert content[0x20000 : 0x20000 + len(application_alone)] == application_alone
+    assert content[0x8000 : 0x8000 + len(board.table)] == board.table
+    said = json.loads(run.stdout.strip().splitlines()[-1])
+    vfs = board.partition("vfs")
+    program = hashlib.sha256(content[vfs.offset : vfs.end]).hexdigest()
+    assert said["regions"][0]["sha256"] == program

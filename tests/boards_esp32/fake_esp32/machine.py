@@ -1,4 +1,4 @@
-# A strict machine module: MicroPython 1.28's signatures on an ESP32-S3 N16R8.
+# A strict machine module: MicroPython 1.28's signatures on the chip of chip.py.
 # MIT licence, (c) 2026 The Flagfall contributors.
 
 import io
@@ -24,6 +24,10 @@ class Pin:
         chip.claim(id, "a Pin")
         if mode not in (-1, self.IN, self.OUT, self.OPEN_DRAIN):
             raise ValueError("invalid pin mode")
+        if mode in (self.OUT, self.OPEN_DRAIN):
+            chip.drives(id)
+        if pull != -1 and id in chip.INPUT_ONLY:
+            raise ValueError("GPIO %d has no pull-up" % id)
         self.gpio = id
         self._mode = mode
         self._pull = pull
@@ -78,8 +82,9 @@ class UART(io.IOBase):
         invert=0,
         flow=0,
     ):
-        if id not in (0, 1, 2) or id in self.made:
+        if id not in (0, 1, 2) or id in self.made or id == chip.CONSOLE_UART:
             raise ValueError("UART(%d) does not exist or is in use" % id)
+        chip.drives(tx)
         chip.claim(tx, "UART%d tx" % id)
         chip.claim(rx, "UART%d rx" % id)
         self.made[id] = self
@@ -121,6 +126,8 @@ class I2C(I2CBus):
             raise ValueError("I2C(%d) does not exist" % id)
         if not isinstance(scl, Pin) or not isinstance(sda, Pin):
             raise TypeError("scl and sda are Pins")
+        chip.drives(scl.gpio)
+        chip.drives(sda.gpio)
         super().__init__(
             {0x3C: SSD1306Chip(), 0x3D: SSD1306Chip(), 0x68: DS3231Chip(), 0x20: PCF8575Chip()}
         )
@@ -167,8 +174,8 @@ class Counter:
     DOWN = 2
 
     def __init__(self, id, src, *, edge=1, direction=1, filter_ns=0):
-        if not 0 <= id < 4:
-            raise ValueError("the ESP32-S3 has 4 PCNT units")
+        if not 0 <= id < chip.COUNTERS:
+            raise ValueError("the chip has %d PCNT units" % chip.COUNTERS)
         if not isinstance(src, Pin):
             raise TypeError("src is a Pin")
         if filter_ns * 80 // 1000 > 1023:

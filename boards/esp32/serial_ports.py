@@ -1,4 +1,5 @@
-# The ports of the reference board: hardware UARTs, and the USB socket for the maintenance cable.
+# The ports of a unit: hardware UARTs, and the console, which is the maintenance cable: the chip's
+# own USB socket, or UART0 behind a USB bridge where the chip has none.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # Both offer what the drivers and the link ask of a port: `read(n, timeout_ms)`, `write(data)`,
@@ -68,8 +69,8 @@ class UartPort:
                 return
 
 
-class UsbPort:
-    """The USB socket. Ctrl-C is data here: a cable cannot stop the meter."""
+class ConsolePort:
+    """The maintenance cable. Ctrl-C is data here: a cable cannot stop the meter."""
 
     def __init__(self):
         micropython.kbd_intr(-1)
