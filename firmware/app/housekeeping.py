@@ -40,6 +40,7 @@ class Housekeeping:
             if self._meter.position == HIRED:
                 continue
             self._journal.idle()
+            self._meter.note_heap()
             gc.collect()
             full = self._journal.nearly_full
             if full and not self._warned:

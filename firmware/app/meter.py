@@ -125,9 +125,12 @@ class Meter:
         still = self.position != HIRED and board.pulses() == self._checkpoint_pulses
         if now - self._checkpoint_at >= (_STILL_CHECKPOINT_MS if still else _CHECKPOINT_MS):
             self.checkpoint()
-            # This walks the whole heap: not at every tick.
-            self.heap_peak = max(self.heap_peak, gc.mem_alloc())
+            self.note_heap()
         self._screen.refresh()
+
+    def note_heap(self):
+        """Keep the most that was ever in use. This walks the whole heap: not at every tick."""
+        self.heap_peak = max(self.heap_peak, gc.mem_alloc())
 
     def checkpoint(self):
         """Put the trip, totals and shift in flash, so that they survive the next second."""
