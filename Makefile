@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Debian packages: libnfc-bin and valgrind are clients, softhsm2 a token, that tests and benchmarks use.
 PACKAGES := python3-venv libnfc-bin valgrind postgresql ppp softhsm2 haproxy openssl
 
-.PHONY: setup demo test soak bench lint format flash clean
+.PHONY: setup demo test soak bench lint format flash deploy clean
 
 setup: $(READY)
 
@@ -60,6 +60,10 @@ format: setup
 flash: setup
 	@test -n "$(PORT)" || { echo "say where the unit is: make flash PORT=/dev/ttyACM0"; exit 2; }
 	@$(BIN)/flagfall flash --port $(PORT) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(BOARD),--board $(BOARD))
+
+deploy: setup
+	@test -n "$(PORT)" || { echo "say where the unit is: make deploy PORT=/dev/ttyACM0"; exit 2; }
+	@$(BIN)/flagfall deploy --port $(PORT) $(if $(BOARD),--board $(BOARD))
 
 clean:
 	rm -rf build .venv

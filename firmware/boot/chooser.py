@@ -23,6 +23,7 @@ _STATE = "slots.json"
 _PROGRAM = "taximeter"
 _HEALTHY_MS = const(120000)  # a new program that is not confirmed by then is started anew
 _TIMER = const(3)
+_BOOT = const(0)  # GPIO of the button on every ESP32 and ESP32-S3 board; free after the reset
 _LONGEST = const(1024)  # bytes of either file
 
 root = None  # the folder of the slots
@@ -32,9 +33,12 @@ _timer = None
 
 
 def start(folder, program=_PROGRAM):
-    """Choose a slot and run its program; ends only if the program does."""
+    """Choose a slot and run its program; ends only if the program does, or at once when BOOT is
+    held, which leaves MicroPython's prompt to a developer (the case is sealed over BOOT)."""
     global root, running, trial
     root = folder.rstrip("/")
+    if _boot_held():
+        return
     running = choose()
     trial = state()["trial"] == running
     sys.path.insert(0, root + "/" + running)
@@ -141,6 +145,14 @@ def restart():
     if hasattr(machine, "reset"):
         machine.reset()
     sys.exit(RESTART)
+
+
+def _boot_held():
+    import machine
+
+    if not hasattr(machine, "Pin"):
+        return False
+    return machine.Pin(_BOOT, machine.Pin.IN, machine.Pin.PULL_UP).value() == 0
 
 
 def _watch():

@@ -41,6 +41,7 @@ _COMMANDS = {
     "fare": ("fare", "fare"),
     "verify": ("verify", "verify"),
     "flash": ("flash", "flash"),
+    "deploy": ("deploy", "deploy"),
     "simulate": ("simulate", "simulate"),
 }
 # Under which heading --help lists a command.
@@ -51,7 +52,7 @@ _PANELS = {
         "In the office",
     ),
     **dict.fromkeys(("fare", "verify", "tariff"), "Metrology"),
-    **dict.fromkeys(("demo", "bench", "emv", "journal"), "On the workbench"),
+    **dict.fromkeys(("demo", "bench", "emv", "journal", "deploy"), "On the workbench"),
 }
 _BENCH = {
     "drive": ("bench_drive", "drive"),

@@ -7,7 +7,6 @@
 import json
 import os
 
-import pins
 from nor_flash import NorFlash
 
 
@@ -48,14 +47,26 @@ else:
     COUNTERS = 8
     CONSOLE_UART = 0
 
+BOOT = 0  # the button: a strapping pin, which a program may read once the chip has started
+boot_held = False
+
 owners = {}  # GPIO: what it was given to
 wires = {}  # GPIO: the wire of a simulated device that hangs there
-inputs = {
-    pins.SEAL: 0,
-    pins.PULSE: 0,
-}  # GPIO: level that something outside gives it; the lid is on
+inputs = {}  # GPIO: level that something outside gives it
 pressed = set()  # (row GPIO, column GPIO) of keys held down
 levels = {}  # GPIO: level the chip drives, for outputs
+
+
+def _pins():
+    import pins  # the board's: not to be had before a slot of the program has been chosen
+
+    return pins
+
+
+def level_from_outside(gpio):
+    # Unless a test says otherwise the lid is on and the wheel stands. None: nothing drives it.
+    pins = _pins()
+    return inputs.get(gpio, 0 if gpio in (pins.SEAL, pins.PULSE) else None)
 
 
 class NotOnThisChip(ValueError):
@@ -73,7 +84,7 @@ def claim(gpio, owner):
         raise NotOnThisChip("GPIO %s does not exist" % gpio)
     if gpio in TAKEN:
         raise NotOnThisChip("GPIO %d belongs to %s" % (gpio, TAKEN[gpio]))
-    if gpio is not None and gpio == BOOT_MESSAGES and gpio != pins.FARE_LOAD:
+    if gpio is not None and gpio == BOOT_MESSAGES and gpio != _pins().FARE_LOAD:
         raise NotOnThisChip("GPIO %d carries the boot messages" % gpio)
     if owners.get(gpio, owner) != owner:
         raise NotOnThisChip("GPIO %d is already %s" % (gpio, owners[gpio]))

@@ -21,7 +21,8 @@ class Pin:
     PULL_UP = 2
 
     def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=0, hold=None):
-        chip.claim(id, "a Pin")
+        if (id, mode, pull) != (chip.BOOT, self.IN, self.PULL_UP):
+            chip.claim(id, "a Pin")
         if mode not in (-1, self.IN, self.OUT, self.OPEN_DRAIN):
             raise ValueError("invalid pin mode")
         if mode in (self.OUT, self.OPEN_DRAIN):
@@ -47,8 +48,11 @@ class Pin:
             return wire.value()
         if self._mode == self.OUT:
             return chip.levels[self.gpio]
-        if self.gpio in chip.inputs:
-            return chip.inputs[self.gpio]
+        if self.gpio == chip.BOOT:
+            return 0 if chip.boot_held else 1
+        outside = chip.level_from_outside(self.gpio)
+        if outside is not None:
+            return outside
         # A key connects a column with a row: any row that is low pulls it down.
         for row, column in chip.pressed:
             if column == self.gpio and chip.levels.get(row) == 0:

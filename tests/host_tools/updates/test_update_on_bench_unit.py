@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from flagfall.link import messages
 from flagfall.link.proof import journal_key
 from flagfall_host.bench.install import UNIT_ID
 from flagfall_host.bench.taxi import Taxi
-from flagfall_host.bench.world import BenchError
 from flagfall_host.depot.journal_image import read_image
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import LinkError, UnitRefused
@@ -27,6 +25,7 @@ from flagfall_host.depot.speed import find_unit, raise_speed
 from flagfall_host.flashing.program_files import BENCH, slot_files
 from flagfall_host.updates import bundle_file
 from flagfall_host.updates.unit_update import wait_until_in_force
+from passing_world import PassingWorld
 
 FLAGFALL = Path(sys.executable).with_name("flagfall")
 FAILS = """
@@ -56,30 +55,6 @@ def bundle_of(garage: Garage, files: dict[str, bytes], release: int) -> bytes:
     return bundle_file.sign(content, garage.fleet.private_key, release, START)
 
 
-class World:
-    """Lets a taxi's time pass while a person types, and starts the unit when it asks for it."""
-
-    def __init__(self, taxi: Taxi) -> None:
-        self.restarts = 0
-        self._taxi = taxi
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._over.is_set():
-            try:
-                self._taxi.world.run(1_000)
-            except BenchError:
-                self._taxi.unit.restarted()
-                self.restarts += 1
-            self._over.wait(0.02)
-
-    def stop(self) -> None:
-        self._over.set()
-        self._thread.join()
-
-
 @pytest.fixture
 def taxi(garage: Garage, tmp_path: Path) -> Iterator[Taxi]:
     with garage.taxi(tmp_path / "taxi", slots=True) as made:
@@ -97,8 +72,7 @@ def talk(taxi: Taxi, garage: Garage) -> Link:
 
 def told(taxi: Taxi, garage: Garage, *words: object) -> tuple[int, str, str]:
     """Type a command while the world goes on: exit code, stdout, stderr."""
-    world = World(taxi)
-    try:
+    with PassingWorld(taxi):
         run = subprocess.run(
             [FLAGFALL, *(str(word) for word in words)],
             env={
@@ -113,8 +87,6 @@ def told(taxi: Taxi, garage: Garage, *words: object) -> tuple[int, str, str]:
             timeout=150,
             check=False,
         )
-    finally:
-        world.stop()
     return run.returncode, run.stdout, run.stderr
 
 
@@ -260,9 +232,6 @@ def test_the_unit_is_killed_in_the_middle_of_everything(
         assert link.ask(messages.INFO)["program"]["waiting"]["release"] == 5  # type: ignore[index]
     taxi.unit.power_off()  # verified, and the power goes before the restart
     taxi.unit.power_on()
-    world = World(taxi)
-    try:
+    with PassingWorld(taxi):
         wait_until_in_force(lambda: talk(taxi, garage), bundle_file.check(data))
-    finally:
-        world.stop()
     assert info(taxi, garage)["program"] == {"slot": "b", "release": 5, "trial": False}
