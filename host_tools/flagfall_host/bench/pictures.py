@@ -6,11 +6,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from flagfall.clock import seconds_from_civil
+
 from flagfall_host.bench.demo import play
+from flagfall_host.bench.drive.picture import draw_seat
+from flagfall_host.bench.drive.words import Language
 from flagfall_host.bench.face_picture import draw_face
 from flagfall_host.bench.stage import Silent
 
 _FOLDER = Path(__file__).resolve().parents[3] / "docs" / "pictures"
+_SEATS: tuple[tuple[str, Language], ...] = (("seat.svg", "en"), ("seat-zh.svg", "zh"))
 
 
 class _Photographer(Silent):
@@ -25,7 +30,7 @@ class _Photographer(Silent):
 
 
 def main(folder: Path = _FOLDER) -> None:
-    """Play a shift and leave face.png and receipt.png in `folder`."""
+    """Play a shift and leave face.png receipt.png and the seat's screens in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     photographer = _Photographer()
     with tempfile.TemporaryDirectory() as place:
@@ -33,6 +38,10 @@ def main(folder: Path = _FOLDER) -> None:
         play(shift, 1, photographer)
         shutil.copy(shift / "taxi" / "receipts" / "receipt-01.png", folder / "receipt.png")
     draw_face(photographer.best, folder / "face.png")
+    start = seconds_from_civil(2026, 3, 2, 2, 0, 0)
+    for name, language in _SEATS:
+        with tempfile.TemporaryDirectory() as place:
+            draw_seat(Path(place) / "seat", folder / name, language, start)
 
 
 if __name__ == "__main__":

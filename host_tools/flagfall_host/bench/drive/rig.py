@@ -91,6 +91,11 @@ class Rig:
         return self.taxi.field.counters.apdus if self.taxi else 0
 
     @property
+    def receipts(self) -> int:
+        """Slips that came out of the printer in this sitting."""
+        return len(self.taxi.world.paper.jobs) if self.taxi else 0
+
+    @property
     def port(self) -> str:
         """The cable's end at the office, empty when it is pulled out."""
         return self.taxi.cable.host if self.taxi else ""

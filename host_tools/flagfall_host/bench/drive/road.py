@@ -49,7 +49,7 @@ class Switches(Static):
         """`port`: the cable's end at the office; empty when it is pulled out."""
         w = self._words
         table = Table.grid(expand=True, padding=(0, 1))
-        table.add_column(width=9)
+        table.add_column(width=12)
         table.add_column(ratio=1)
         lamp = "#30d158" if powered else "#ff453a"
         table.add_row(
