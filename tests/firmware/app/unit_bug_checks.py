@@ -108,12 +108,12 @@ def test_file_is_removed_before_the_new_one_takes_its_place():
     write = Configuration._write
     absent = []
 
-    def remove_first(self, name, blob):
+    def remove_first(self, name, *what):
         try:
             os.remove(self._root + "/" + name)
         except OSError:
             absent.append(name)
-        write(self, name, blob)
+        write(self, name, *what)
 
     assert caught(Configuration, "_write", remove_first)
 
