@@ -152,6 +152,12 @@ class Driver:
             outside.clock_error_s += chance.randrange(-5, 6)
         outside.paper_ready = not self._hits(faults.no_paper)
 
+    def _plan_cut(self, operations: int) -> None:
+        """The power will go at one of the next `operations` of one of the flashes."""
+        outside = self.taxi.outside
+        flash = outside.journal_flash if self._hits(0.5) else outside.trips_flash
+        flash.plan_cut(self._chance.randrange(operations), self._chance.choice(_MODES))
+
     def _pull_the_plug(self) -> None:
         if self.taxi.powered and not self.stop:
             self._loop.create_task(self.taxi.power_off())
@@ -164,10 +170,7 @@ class Driver:
         while self._hits(faults.boot_loop):
             await taxi.power_on()
             self._tell("the power comes and goes")
-            if self._hits(0.5):
-                taxi.outside.journal_flash.plan_cut(chance.randrange(6), chance.choice(_MODES))
-            else:
-                taxi.outside.trips_flash.plan_cut(chance.randrange(6), chance.choice(_MODES))
+            self._plan_cut(6)
             await asyncio.sleep(chance.uniform(0.001, 3))
             await taxi.power_off()
         if self._hits(faults.clock_lost):
@@ -230,9 +233,11 @@ class Driver:
         self.taps += 1
         draw = chance.random()
         if draw < faults.torn_request + faults.torn_answer:
-            at = chance.randrange(_MOST_APDU)
+            at = chance.randrange(5 if self._hits(faults.torn_late) else 0, _MOST_APDU)
             moment = REQUEST if draw < faults.torn_request else ANSWER
             field.tear(lambda _apdu, index: index == at, moment)
+        if self._hits(faults.power_cut_at_tap):
+            self._plan_cut(5)
         heard = len(taxi.tones)
         second = self._wallet.take() if self._hits(faults.two_cards) else None
         if second:

@@ -29,7 +29,9 @@ class Faults:
     # A tap
     torn_request: float = 0.05  # the card leaves before it hears a command
     torn_answer: float = 0.08  # the card leaves after it has done a command
-    same_card_again: float = 0.6  # after a torn tap; else another card, or cash
+    torn_late: float = 0.5  # of both: near the record that debits
+    power_cut_at_tap: float = 0.03  # at one of the next programs
+    same_card_again: float = 0.5  # after a torn tap; else another card, or cash
     two_cards: float = 0.02
     changed_mind: float = 0.03  # the driver presses another key while a card is waited for
     unpaid: float = 0.01

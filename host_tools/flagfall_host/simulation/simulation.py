@@ -20,7 +20,7 @@ from flagfall_host.acquirer.simulator import Simulator
 from flagfall_host.acquirer.working_keys import load_master_key
 from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.cards.keys import TEST_KEYS
-from flagfall_host.bench.install import TARIFF, settings
+from flagfall_host.bench.install import settings
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.provision import Identity, provision
 from flagfall_host.depot.push import push
@@ -48,6 +48,7 @@ _HEAL_S = 4 * 3_600.0
 _VISIT_S = (300.0, 5_400.0)
 _SETTLE_S = (600.0, 2_400.0)
 _CARDS = 200
+_TARIFF = Path(__file__).with_name("tariff.toml")
 # All that an acquirer may do wrong; a refusal is its right, and no fault.
 _LOSSES = tuple(name for name in ACQUIRER_MENU if name != "decline")
 
@@ -168,6 +169,9 @@ class _City:
             raise self._failed
         if self._failed is not None:
             raise Violation(f"defect: {self._failed!r}") from self._failed
+        for defect in firmware_modules.defects:
+            if isinstance(defect, Violation):  # seen from inside the unit
+                raise defect
         if firmware_modules.defects:
             raise Violation(
                 f"a unit started afresh after a defect: {firmware_modules.defects[0]!r}"
@@ -249,7 +253,7 @@ class _City:
             identity = Identity(taxi.name, fleet.unit_key(taxi.name), fleet.public_der)
             provision(link, identity, {**settings(k), "profiles": ["ecash", "oda"]})
             capks = [row.hex() for row in catalogue.capk_tlvs()]
-            push(link, "tariff", compile_tariff(TARIFF))
+            push(link, "tariff", compile_tariff(_TARIFF))
             push(link, "capk", json.dumps(capks).encode())
 
     async def _visits(self, taxi: Taxi) -> None:
