@@ -5,9 +5,14 @@ import asyncio
 import gc
 import sys
 
-from board import Board
-from micropython import const
-from unit import Unit
+# Collect while there is still much room: what lives stays together at the bottom of the heap, and
+# there is a piece left when the table of names has to grow by kilobytes. Before the imports, for
+# most of what lives comes with them.
+gc.threshold(65536)
+
+from board import Board  # noqa: E402
+from micropython import const  # noqa: E402
+from unit import Unit  # noqa: E402
 
 _RESTART_MS = const(500)
 _READER_BAUD = const(921600)  # a tap is 80 ms shorter than at the 115200 of power-up

@@ -19,6 +19,7 @@ from app.receipts import Receipts
 from app.screen import Screen
 from app.seal import Seal
 from app.selftest import SelfTest
+from app.warnings import Warnings
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkError, CapkStore
 from flagfall.emv.terminal import ECASH, ODA, StoredLimits, Terminal
@@ -95,7 +96,12 @@ class Unit:
         )
         maintenance = Maintenance(board, c, booking, meter, duty, office, seal)
         maintenance.tests = SelfTest(board, meter, payment, keys, booking, self._screen)
-        house = Housekeeping(board, journal, checkpoints, meter, payment, booking, self._screen)
+        warnings = Warnings(board, meter, payment, receipts, booking, self._screen)
+        if payment is not None:
+            payment.no_cards = warnings.no_cards
+            self._screen.lights = getattr(board, "lights", None)
+            self._screen.reader("idle")
+        house = Housekeeping(board, journal, checkpoints, meter, payment, booking, warnings)
         house.at_start()
         cable = Cable(board.cable_port(), maintenance, board.random)
         gc.collect()

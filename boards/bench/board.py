@@ -19,6 +19,16 @@ from serial_port import SerialPort
 from world_port import WorldPort
 
 
+class Lights:
+    """The four lights at the reader, as the world sees them."""
+
+    def __init__(self, world):
+        self._world = world
+
+    def show(self, state):
+        self._world.send("L", state)
+
+
 class Board:
     """What firmware/unit.py asks of any board."""
 
@@ -37,6 +47,7 @@ class Board:
         except OSError:
             pass  # it is there
         self.display = self.buzzer = self.printer = self.world
+        self.lights = Lights(self.world)
         self.key = self.world.key
         self.tick = self.world.tick
         self.sleep_ms = self.world.sleep_ms
@@ -67,7 +78,23 @@ class Board:
 
     def seal_open(self):
         """Whether the seal switch is open: the bench's is a setting."""
-        return bool(self._setup["seal_open"])
+        return bool(self.world.senses.get("seal", self._setup["seal_open"]))
+
+    @property
+    def supply_mv(self):
+        """What measures the supply (mV), or None while the world has none."""
+        return self._supply if "supply" in self.world.senses else None
+
+    def _supply(self):
+        return self.world.senses["supply"]
+
+    @property
+    def ignition(self):
+        """What says whether the ignition is on, or None while the world has none."""
+        return self._ignition if "ignition" in self.world.senses else None
+
+    def _ignition(self):
+        return bool(self.world.senses["ignition"])
 
     def random(self, n):
         """`n` random bytes: the system's, or a repeatable stream when the bench has a seed."""

@@ -6,10 +6,12 @@
 #                    K <key> [text]          a key was pressed
 #                    J <job>                 the printer has put this job on paper
 #                    X <flash> <n> <mode>    cut the power at the n-th flash operation from now
+#                    S <name> <number>       what a line is at: seal, supply, ignition
 #   to the world:    A <ms>                  the meter has seen everything up to this time
 #                    F <json>                the face: what the displays show
 #                    P <json>                a print job
 #                    B <tone>                the buzzer
+#                    L <state>               the lights at the reader
 #                    C <operation>           the flash has reached the operation of a planned cut
 # The world waits for A before it moves its clock on: the fare cannot depend on how fast it runs.
 
@@ -46,6 +48,7 @@ class WorldPort:
         self._owed = None
         self._ticked = asyncio.Event()  # for the meter: cleared by it
         self._moved = asyncio.Event()  # for sleepers: a pulse
+        self.senses = {}  # name: number, as the world last said
         self.keys = []
         self.keys_dropped = 0
         self._key = asyncio.Event()
@@ -85,6 +88,8 @@ class WorldPort:
                 else:
                     self.keys.append((words[1], words[2] if len(words) > 2 else ""))
                     self._key.set()
+            elif words[0] == "S":
+                self.senses[words[1]] = int(words[2])
             elif words[0] == "X":
                 flash, operations, mode = line.split(" ")[1:]
                 self.on_cut(flash, int(operations), mode)

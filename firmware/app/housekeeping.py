@@ -13,14 +13,14 @@ _EVERY_MS = const(1000)
 class Housekeeping:
     """Erases a journal sector while nobody is hired or taps."""
 
-    def __init__(self, board, journal, checkpoints, meter, payment, booking, screen):
+    def __init__(self, board, journal, checkpoints, meter, payment, booking, warnings):
         self._board = board
         self._journal = journal
         self._checkpoints = checkpoints
         self._meter = meter
         self._payment = payment
         self._booking = booking
-        self._screen = screen
+        self._warnings = warnings
         self._warned = False
 
     def at_start(self):
@@ -33,6 +33,7 @@ class Housekeeping:
     async def run(self):
         while True:
             await self._board.sleep_ms(_EVERY_MS)
+            self._warnings.look()
             if self._payment is not None and self._payment.waiting:
                 continue  # no erase while a card may be in the field
             # Checkpoints do not stop while hired: better an erase here than on the way of one.
@@ -45,5 +46,4 @@ class Housekeeping:
             full = self._journal.nearly_full
             if full and not self._warned:
                 self._booking.event(schema.JOURNAL_FULL, "80 % full")
-                self._screen.say("Memory 80 % full: have the office pull it soon")
             self._warned = full

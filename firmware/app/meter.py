@@ -40,6 +40,7 @@ class Meter:
         self._checkpoint_at = 0
         self._checkpoint_pulses = 0
         self.heap_peak = 0
+        self.sensor_faults = 0  # times that the sensor gave nonsense
         self.campaigns = lambda: ()  # those in force
 
     @property
@@ -118,6 +119,7 @@ class Meter:
         now = board.ticks_ms()
         self.taximeter.advance(board.pulses(), now)
         if self.taximeter.faults:
+            self.sensor_faults += 1
             for code, value in self.taximeter.take_faults():
                 self._booking.event(schema.SENSOR_FAULT, "%d: %d" % (code, value))
         if self._next_tariff is not None:

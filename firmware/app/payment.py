@@ -68,6 +68,8 @@ class Payment:
             terminal.seen = self._recent.seen
         self.waiting = False  # for a card: nothing is decided yet
         self.reading = False  # a card is being talked to: no flash work beside it
+        self.fault = ""  # of the reader, until it is well again
+        self.no_cards = None  # asked before each payment: why there is none now, or None
         self.wait_ms = _TAP_WAIT_MS
 
     def attach(self, checkpoint):
@@ -109,6 +111,10 @@ class Payment:
             # No card's expiry can be judged by a clock that has lost the year.
             self._screen.say("Clock is not set: connect the office's cable. Take cash.")
             return False
+        why = self.no_cards() if self.no_cards is not None else None
+        if why:
+            self._screen.say(why)
+            return False
         self._cancelled = False
         try:
             self.ready_seal()
@@ -116,9 +122,12 @@ class Payment:
                 await self._reader.open()
                 self._open = True
             await self._reader.field(True)
+            self.fault = ""
+            self._screen.reader("ready")
             return await self._taps(amount, utc_offset_s)
         except ReaderError as e:
             self._open = False
+            self.fault = str(e)
             self._booking.event(schema.READER_FAULT, str(e))
             self._screen.say("Card reader fault: %s. Take cash." % e)
             return False
@@ -128,6 +137,7 @@ class Payment:
         finally:
             self.waiting = self.reading = False
             await self._field_off()
+            self._screen.reader("idle")
 
     async def _taps(self, amount, utc_offset_s):
         """One payment, over as many taps as it needs."""
@@ -158,6 +168,7 @@ class Payment:
                 await self._let_go()
                 continue
             self.reading = True
+            self._screen.reader("processing")
             await self._transact(tx, apdu)
             self.reading = False
             done = self._conclude(tx)
@@ -169,6 +180,7 @@ class Payment:
             await self._reader.field(False)
             await asyncio.sleep_ms(max(tx.outcome.wait_ms, _FIELD_OFF_MS))
             await self._reader.field(True)
+            self._screen.reader("ready")
             tx = None
             began = self._board.ticks_ms()
         # What is torn stays known: its card is recognised whenever it comes back, and not charged
@@ -220,6 +232,7 @@ class Payment:
                 self._open = False
                 break
         if tx.card_read:
+            self._screen.reader("read")
             # Not yet paid: certificates of transit cards are checked while the card is put away.
             self._screen.say("Card read. Take your card.")
             while tx.work():
@@ -290,10 +303,12 @@ class Payment:
             self._remember()
         self._screen.say(result.message)
         if result.code in (oc.TORN, oc.TRY_AGAIN, oc.ANOTHER_CARD):
+            self._screen.reader("alert")
             self._screen.tone("again")
             return None
         if result.code == oc.ASK_DRIVER:
             self._screen.say(result.message + " CARD: yes. CASH: no.")
+        self._screen.reader("alert")
         self._screen.tone("declined")
         return False
 

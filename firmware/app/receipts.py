@@ -17,6 +17,7 @@ class Receipts:
         self._duty = duty
         self._booking = booking
         self._screen = screen
+        self.fault = ""  # of the printer, until it has printed again
 
     async def due(self, copy=False):
         """Print the receipt of the trip that was just booked."""
@@ -72,8 +73,10 @@ class Receipts:
         try:
             await self._printer.print(lines)
         except OSError as e:
+            self.fault = str(e)
             self._screen.say("Printer: %s. PRINT tries again." % e)
             return False
+        self.fault = ""
         return True
 
     def _find(self, number):

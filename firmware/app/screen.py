@@ -19,7 +19,9 @@ class Screen:
         self._shown = None
         self._message = ""
         self._number = 0
+        self._warning = ""
         self._key = None
+        self.lights = None  # of the card reader, where the board has them: `show(state)`
 
     def attach(self, meter, duty):
         self._meter = meter
@@ -30,6 +32,17 @@ class Screen:
         self._message = text
         self._number += 1
         self.refresh()
+
+    def warn(self, text):
+        """What is wrong with the unit, until it is over (empty: nothing)."""
+        if text != self._warning:
+            self._warning = text
+            self._number += 1
+
+    def reader(self, state):
+        """What the passenger sees at the reader: off, idle, ready, processing, read, alert."""
+        if self.lights is not None:
+            self.lights.show(state)
 
     def tone(self, name):
         self._buzzer.tone(name)
@@ -68,6 +81,8 @@ class Screen:
             "message": self._message,
             "said": self._number,
         }
+        if self._warning:
+            face["warning"] = self._warning
         self._show(face, key)
 
     def _show(self, face, key):

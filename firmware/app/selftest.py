@@ -23,6 +23,7 @@ ABSENT = "absent"  # this unit has no such part, or nothing to test it with
 _PERSON_MS = const(30000)  # how long a person may take to press keys or to move the car
 _STEP_MS = const(100)
 _CLOCK_MS = const(3000)
+_LAMPS_MS = const(3500)  # every segment lit, longer than the 3 s of JJG 517
 _CLOCK_SLACK_MS = const(1100)  # the calendar counts whole seconds
 _CLOCK_FLOOR = const(820454400)  # 2026-01-01: a calendar before it has lost the year
 _SENSOR_PULSES = const(3)
@@ -102,6 +103,13 @@ class SelfTest:
         self._screen.say("Self-test: 0123456789")
         self._screen.tone("approved")
         faults = getattr(self._board.display, "faults", 0)
+        light = getattr(self._board.display, "all_segments", None)
+        if light is not None:
+            light(True)
+            try:
+                await self._board.sleep_ms(_LAMPS_MS)
+            finally:
+                light(False)
         await self._board.sleep_ms(_CLOCK_MS)
         if getattr(self._board.display, "faults", 0) != faults:
             return FAIL, "it does not answer"

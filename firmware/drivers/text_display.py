@@ -85,7 +85,8 @@ def compose(face, typed=""):
         lines[3] = _row("KM", "%d.%02d" % divmod(face.get("distance_mm", 0) // 10000, 100))
         minutes, seconds = divmod(face.get("waiting_s", 0), 60)
         lines[4] = _row("WAIT", "%d:%02d" % (minutes, seconds))
-    message = _plain(face.get("message", ""))
+    # A warning stands where the driver is told nothing else.
+    message = _plain(face.get("message", "") or face.get("warning", ""))
     for i in range(2):
         lines[5 + i] = message[i * _COLUMNS : (i + 1) * _COLUMNS]
     lines[7] = "> " + typed if typed else message[2 * _COLUMNS : 3 * _COLUMNS]

@@ -45,6 +45,7 @@ class World:
         self.paper_ready = True
         self.face: dict[str, Any] = {}
         self.tones: list[str] = []
+        self.lights: list[str] = []  # states of the reader, as they came
         self.cut_reached: str | None = None
         self.on_face: Callable[[dict[str, Any]], None] | None = None
         self.on_paper: Callable[[list[str], Path], None] | None = None
@@ -97,6 +98,8 @@ class World:
                 self.tones.append(rest)
                 if self.on_tone:
                     done = lambda tone=rest: self.on_tone(tone)  # type: ignore[misc]  # noqa: E731
+            elif kind == "L":
+                self.lights.append(rest)
             elif kind == "C":
                 self.cut_reached = rest
             elif kind == "U":
@@ -179,6 +182,10 @@ class World:
         """Arrange a power cut at a flash operation; `cut_reached` names it when it has come."""
         self.cut_reached = None
         self._send(f"X {flash} {operations} {mode}")
+
+    def sense(self, name: str, number: int) -> None:
+        """Set what a line of the unit is at: seal (1 open), supply (mV), ignition (1 on)."""
+        self._send(f"S {name} {number}")
 
     def press(self, key: str, text: str = "") -> None:
         self._send(f"K {key} {text}".rstrip())

@@ -59,6 +59,9 @@ SELF_TEST = 16
 OFFICE_FILE = 17  # deny list, revocations, texts or campaigns of the office are in force
 PROGRAM = 18  # an update: taken, in force, given up
 METROLOGY_CHANGED = 19
+SEAL = 20  # the seal switch: opened, closed
+SUPPLY = 21  # the vehicle's supply fell below what cards may be taken with
+CLOCK_FAULT = 22  # the clock chip has lost the time, or does not answer
 
 UNKNOWN_BALANCE = 0xFFFFFFFF
 
