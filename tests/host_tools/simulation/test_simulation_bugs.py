@@ -16,7 +16,6 @@ SOON = [
     "torn-taken-for-unpaid",
     "count-twice",
     "trip-lost",
-    "erase-without-receipt",
     "record-skipped",
 ]
 
