@@ -19,6 +19,9 @@ INTENT = "<II8s4sB"
 INTENT_FIXED = struct.calcsize(INTENT)
 
 
+# PAYMENT outcomes that close a torn payment and say nothing of the one that is about to debit.
+_OF_EARLIER = (schema.TORN_NOT_DEBITED, schema.TORN_GIVEN_UP)
+
 # Each of these events is one change under the seal (app/seal.py).
 _AUDITED = (
     schema.TARIFF_CHANGED,
@@ -136,7 +139,8 @@ class Duty:
             if fields["trip"] == self.trip:
                 if fields["outcome"] == schema.TORN and self.intent:
                     self._tear(record.seq)
-                self.intent = b""  # what came of it is in this record
+                if fields["outcome"] not in _OF_EARLIER:
+                    self.intent = b""  # what came of it is in this record
             if fields["torn_seq"]:
                 self.torn = [t for t in self.torn if t[0] != fields["torn_seq"]]
         elif type == schema.TRIP:

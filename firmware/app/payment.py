@@ -278,7 +278,8 @@ class Payment:
         for context, verdict in tx.torn_results:
             entry = self._entry(context)
             if verdict == recovery.NOT_DEBITED:
-                self._close_torn(entry, schema.TORN_NOT_DEBITED)
+                # What this tap has debited is not in flash yet: its intent stands.
+                self._close_torn(entry, schema.TORN_NOT_DEBITED, False)
             elif verdict == recovery.DEBITED:
                 resolved = entry
         kind = result.record_outcome()
@@ -346,11 +347,11 @@ class Payment:
         plain = b"".join(encode(tag, value) for tag, value in result.data)
         return self._sealer.seal(plain) if plain else b""
 
-    def _close_torn(self, entry, kind):
+    def _close_torn(self, entry, kind, concluded):
         """A torn payment has not debited, or is given up: say so in the journal."""
         self._book_torn(entry, kind, "torn")
         self._torn.remove(entry)
-        self._remember()
+        self._remember(concluded)
 
     def _book_torn(self, entry, kind, reason, digits="0000", sealed=b""):
         """A PAYMENT record from what is known of a torn payment; it refers to the record of the
@@ -376,7 +377,7 @@ class Payment:
         """Keep one more; what no longer fits is given up, the oldest first."""
         self._torn.append(entry)
         while len(self._torn) > 1 and not self._torn_fit():
-            self._close_torn(self._torn[0], schema.TORN_GIVEN_UP)
+            self._close_torn(self._torn[0], schema.TORN_GIVEN_UP, True)
 
     def _torn_fit(self):
         size = sum(len(t.context.pack()) for t in self._torn)
@@ -388,9 +389,10 @@ class Payment:
                 return entry
         raise ValueError("the kernel names a torn payment that is not ours")
 
-    def _remember(self):
-        """Make what is torn durable; what was intended is concluded."""
-        self._duty.intent = b""
+    def _remember(self, concluded=True):
+        """Make what is torn durable; with `concluded` what was intended has its record."""
+        if concluded:
+            self._duty.intent = b""
         self._duty.torn = [(t.seq, t.trip, t.shift, t.tag, t.context.pack()) for t in self._torn]
         self._checkpoint()
 
