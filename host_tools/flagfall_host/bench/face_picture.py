@@ -8,24 +8,12 @@ from flagfall.receipt import clock_time, currency_code, kilometres, money
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
+from flagfall_host.bench.seven_segments import SEGMENTS
+
 _SIZE = (860, 430)
 _BACK, _EDGE, _DIM, _LIGHT = "#14161a", "#3a3f47", "#7d858f", "#e8ebef"
 _LIT, _UNLIT = "#ff3b30", "#2a1614"
 _POSITION = {"FOR HIRE": "#34c759", "HIRED": "#ff453a", "STOPPED": "#ffd60a"}
-# Segments a to g of each digit (IEC naming).
-_DIGITS = {
-    "0": "abcdef",
-    "1": "bc",
-    "2": "abdeg",
-    "3": "abcdg",
-    "4": "bcfg",
-    "5": "acdfg",
-    "6": "acdefg",
-    "7": "abc",
-    "8": "abcdefg",
-    "9": "abcdfg",
-    " ": "",
-}
 _WIDE, _HIGH, _THICK, _GAP = 74, 132, 14, 26
 
 
@@ -64,7 +52,7 @@ def draw_face(face: dict[str, Any], path: Path) -> None:
             pen.ellipse((x - _GAP + 4, 100 + _HIGH - 16, x - _GAP + 20, 100 + _HIGH), fill=_LIT)
             continue
         for name, box in _segments(x, 100).items():
-            pen.rounded_rectangle(box, 5, fill=_LIT if name in _DIGITS[c] else _UNLIT)
+            pen.rounded_rectangle(box, 5, fill=_LIT if name in SEGMENTS[c] else _UNLIT)
         x += _WIDE + _GAP
     pen.text((x + 6, 196), currency_code(face["currency"]), font=_font(26), fill=_DIM)
     columns = (

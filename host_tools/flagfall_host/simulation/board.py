@@ -8,7 +8,7 @@ from typing import Any
 
 from flagfall_host.bench.reader.field import Field
 from flagfall_host.bench.reader.pn532 import PN532Chip
-from flagfall_host.simulation.fibers import settle
+from flagfall_host.simulation.fibers import settle, within
 from flagfall_host.simulation.flash import NorFlash
 from flagfall_host.simulation.power import PowerGone
 from flagfall_host.simulation.road import Road
@@ -166,7 +166,7 @@ class ReaderPort:
     async def read(self, n: int, timeout_ms: int) -> bytes:
         """1 to `n` bytes, or b"" after `timeout_ms`."""
         if not self._came and timeout_ms > 0:
-            await _one_of(self._loop, self._wait(), timeout_ms / 1_000)
+            await within(self._wait(), timeout_ms / 1_000)
         self._board.alive()
         data = bytes(self._came[:n])
         del self._came[:n]
@@ -190,14 +190,3 @@ class ReaderPort:
 
     def discard(self) -> None:
         self._came.clear()
-
-
-async def _one_of(
-    loop: asyncio.AbstractEventLoop, waiter: "asyncio.Future[None]", seconds: float
-) -> None:
-    """Wait for `waiter`, but not longer than `seconds`."""
-    timer = loop.call_later(seconds, settle, waiter)
-    try:
-        await waiter
-    finally:
-        timer.cancel()

@@ -48,6 +48,10 @@ def settle(waiter: "asyncio.Future[None] | None") -> None:
         waiter.set_result(None)
 
 
-def pause(seconds: float) -> None:
-    """Let simulated time pass."""
-    wait(asyncio.sleep(seconds))
+async def within(waiter: "asyncio.Future[None]", seconds: float) -> None:
+    """Wait for `waiter`, but not longer than `seconds`."""
+    timer = asyncio.get_running_loop().call_later(seconds, settle, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()

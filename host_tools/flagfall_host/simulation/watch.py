@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flagfall.journal import schema
-from flagfall.journal.record import length_at, parse, seq_at
+from flagfall.journal.record import length_at, seq_at
 
 from flagfall_host.acquirer.book import Book
 from flagfall_host.bench.cards.memory import CardMemory
@@ -226,6 +226,3 @@ def _newest_seq(sector: bytes) -> int:
         else:
             at += 32
     return newest
-
-
-__all__ = ["Debit", "Violation", "Watch", "parse"]

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 
 from flagfall_host.depot.link_errors import PortLost
-from flagfall_host.simulation.fibers import settle, wait
+from flagfall_host.simulation.fibers import settle, wait, within
 
 _BAUD = 921_600
 _BITS = 10
@@ -33,15 +33,10 @@ class UnitEnd:
 
     async def read(self, n: int, timeout_ms: int) -> bytes:
         if not self._came and timeout_ms > 0:
-            loop = asyncio.get_running_loop()
-            self._waiter = waiter = loop.create_future()
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
             # Nothing comes from a socket in which there is no plug: look at it seldom.
             seconds = _UNPLUGGED_S if self.line is None else timeout_ms / 1_000
-            timer = loop.call_later(seconds, settle, waiter)
-            try:
-                await waiter
-            finally:
-                timer.cancel()
+            await within(waiter, seconds)
         data = bytes(self._came[:n])
         del self._came[:n]
         return data

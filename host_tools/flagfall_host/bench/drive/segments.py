@@ -2,22 +2,9 @@
 
 from rich.text import Text
 
+from flagfall_host.bench.seven_segments import SEGMENTS
+
 _LIT, _UNLIT = "#ff3b30", "#331512"
-# Segments a to g (IEC naming) of each digit.
-_DIGITS = {
-    "0": "abcdef",
-    "1": "bc",
-    "2": "abdeg",
-    "3": "abcdg",
-    "4": "bcfg",
-    "5": "acdfg",
-    "6": "acdefg",
-    "7": "abc",
-    "8": "abcdefg",
-    "9": "abcdfg",
-    "-": "g",
-    " ": "",
-}
 # The six rows of a digit: (segment, first column, width, cell). Digits are 7 cells wide; bars are
 # half a line high, which on a terminal is as thick as an upright two cells wide.
 _ROWS = (
@@ -41,7 +28,7 @@ def seven_segments(text: str, *, dark: bool = False) -> Text:
                 last = number == ROWS - 1
                 out.append("▀▀ " if last else "   ", style=_UNLIT if dark else _LIT)
                 continue
-            lit = "" if dark else _DIGITS[char]
+            lit = "" if dark else SEGMENTS[char]
             column = 0
             for segment, start, width, cell in row:
                 out.append(" " * (start - column))
