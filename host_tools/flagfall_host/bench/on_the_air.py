@@ -88,6 +88,25 @@ class OnTheAir:
         with Ledger.open(self._ledger) as books:
             return int(books.summary(UNIT_ID)["trips"] or 0)
 
+    def all_receipted(self, fleet: Fleet) -> dict[str, Any]:
+        """The unit's information, asked over the cable until none of its records waits.
+
+        A record that came while a call was under way goes with the next one.
+        """
+        limit = time.monotonic() + _LIMIT_S
+        while True:
+            with Link(SerialWire(self._taxi.port), fleet.unit_key) as link:
+                link.open()
+                info: dict[str, Any] = link.ask(messages.INFO)
+            waiting = info["journal"]["last_seq"] - info["journal"]["acked_seq"]
+            if waiting <= 1:  # the record of the last receipt itself
+                return info
+            if time.monotonic() > limit:
+                raise BenchError(f"{waiting} records of the unit have no receipt")
+            for _ in range(10):
+                self._taxi.world.run(_STEP_MS)
+                time.sleep(0.01)
+
     def tell(self, what: str) -> None:
         """How far the upload is."""
         network = self._taxi.network
@@ -150,15 +169,10 @@ def by_air(
         air.upload(3, "trip 3")
         shift.sign_out()
         air.upload(3, "the shift's end")
+        info = air.all_receipted(fleet)
         evening.records = air.booked
         stage.scene("The inspector reads the meter's own totals over the cable")
-        with Link(SerialWire(taxi.port), fleet.unit_key) as link:
-            link.open()
-            info: dict[str, Any] = link.ask(messages.INFO)
     evening.unit = dict(info["totals"])
     evening.heap_peak = int(info["heap_peak"])
     evening.journal_used.append(int(info["journal"]["used"]))
     evening.uplink = air.figures() | {"unit": info["uplink"]}
-    waiting = info["journal"]["last_seq"] - info["journal"]["acked_seq"]
-    if waiting > 1:  # the record of the last receipt itself
-        raise BenchError(f"{waiting} records of the unit have no receipt")
