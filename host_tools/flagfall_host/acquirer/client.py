@@ -20,6 +20,7 @@ from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.sealed import Opener
 from flagfall_host.acquirer.talk import Progress, Talk, UploadResult
 from flagfall_host.acquirer.terminal_state import TerminalState
+from flagfall_host.closing import Closing
 from flagfall_host.ledger.claims import claim_one
 from flagfall_host.ledger.ledger import Ledger
 
@@ -28,7 +29,7 @@ T = TypeVar("T")
 CLAIM_WAIT_S = 20.0  # how long another program's work for the terminal is waited for
 
 
-class Acquirer:
+class Acquirer(Closing):
     """A terminal's talk with the host at `host`:`port`, its state in `ledger`."""
 
     def __init__(
@@ -64,12 +65,6 @@ class Acquirer:
         self._lines.close()
         self._runner.close()
         self._commits.close()
-
-    def __enter__(self) -> "Acquirer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work` while no other program works for this terminal. Raises Busy."""

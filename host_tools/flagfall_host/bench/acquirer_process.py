@@ -6,16 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
 
 from flagfall_host.acquirer.book import Book
 from flagfall_host.bench.cards.keys import TEST_KEYS
 from flagfall_host.bench.world import BenchError
+from flagfall_host.closing import Closing
 
 _STOP_S = 10
 
 
-class AcquirerProcess:
+class AcquirerProcess(Closing):
     """Runs `flagfall acquirer simulate` on a free port; `book()` reads what it holds."""
 
     def __init__(
@@ -67,14 +67,3 @@ class AcquirerProcess:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._log.close()
-
-    def __enter__(self) -> "AcquirerProcess":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -17,7 +17,8 @@ import threading
 import time
 import tty
 from collections import deque
-from types import TracebackType
+
+from flagfall_host.closing import Closing
 
 BASE_BAUD = 115_200
 BITS = 10  # on the line for a byte: start, eight, stop
@@ -175,7 +176,7 @@ class Lane:
         self._adapter.clear()
 
 
-class Cable:
+class Cable(Closing):
     """A cable in a thread of its own. `host` and `unit` are the paths of its two ends.
 
     baud        bit/s of the line, or None: as the ends are set
@@ -263,17 +264,6 @@ class Cable:
         os.close(self._stop_write)
         if self._error is not None:
             raise self._error
-
-    def __enter__(self) -> "Cable":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # --- the thread -------------------------------------------------------------------------
 

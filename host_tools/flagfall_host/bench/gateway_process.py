@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from flagfall_host.bench.world import BenchError
+from flagfall_host.closing import Closing
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.gateway.keys_folder import make_gateway_folder
 
@@ -19,7 +20,7 @@ _START_S = 30.0
 _STOP_S = 10.0
 
 
-class GatewayProcess:
+class GatewayProcess(Closing):
     """Runs `flagfall gateway run` on a free port of this machine, booking into `ledger`.
 
     `folder` takes its keys and its log. `address` is where it listens.
@@ -62,9 +63,3 @@ class GatewayProcess:
             self._process.wait(_STOP_S)
         if self._process.poll() is None:
             self.kill()
-
-    def __enter__(self) -> "GatewayProcess":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flagfall_host.bench.modem import BenchModem
+from flagfall_host.closing import Closing
 
 _READ = 4_096
 _IDLE_S = 0.05
@@ -37,7 +38,7 @@ class _Way:
         self.ended = False
 
 
-class ModemRelay:
+class ModemRelay(Closing):
     """Relays for `modem`. `routes`: (name, port) to the address that is really dialled.
 
     delay_s    of each byte, each way          stalled    nothing moves, nothing is closed
@@ -86,12 +87,6 @@ class ModemRelay:
         self._place.cleanup()
         if self._error is not None:
             raise self._error
-
-    def __enter__(self) -> "ModemRelay":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _carrier(self, up: bool) -> None:
         self._drop = self._drop or not up

@@ -14,9 +14,9 @@ import subprocess
 import threading
 import tty
 from pathlib import Path
-from types import TracebackType
 
 from flagfall_host.bench.unit_process import MICROPYTHON, RESTART_CODE, environment
+from flagfall_host.closing import Closing
 
 _READ = 4_096
 _LOOK_S = 0.05
@@ -26,7 +26,7 @@ _RUN = b"\x04"
 _SOFT_RESET = b"MPY: soft reboot\r\n"
 
 
-class Prompt:
+class Prompt(Closing):
     """Serves the prompt of a unit whose program lies in `program` at `path`, until `close`.
 
     `reset` is set once the unit was told to start.
@@ -98,17 +98,6 @@ class Prompt:
         self._child.wait()
         for fd in (self._client, self._client_slave, self._board, self._board_slave):
             os.close(fd)
-
-    def __enter__(self) -> "Prompt":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _raw_pty() -> tuple[int, int]:

@@ -5,8 +5,9 @@ import select
 import termios
 import threading
 import tty
-from types import TracebackType
 from typing import Protocol
+
+from flagfall_host.closing import Closing
 
 _IDLE_S = 0.02  # how often a chip may speak by itself
 _READ = 4096
@@ -24,7 +25,7 @@ class Chip(Protocol):
     def idle(self) -> bytes: ...
 
 
-class PtyPort:
+class PtyPort(Closing):
     """Serves `chip` at `path` from a thread until `close`.
 
     The line is raw from the start and stays open over the comings and goings of its clients.
@@ -53,17 +54,6 @@ class PtyPort:
         self._master = -1
         if self._error is not None:
             raise self._error
-
-    def __enter__(self) -> "PtyPort":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run(self) -> None:
         try:

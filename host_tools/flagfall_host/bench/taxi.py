@@ -1,7 +1,6 @@
 """One simulated taxi: the unit with its reader, cable, wheel, keys and paper, in one folder."""
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from flagfall_host.bench.cable import Cable
@@ -15,9 +14,10 @@ from flagfall_host.bench.reader.pn532 import PN532Chip
 from flagfall_host.bench.unit_process import HEAP, UnitProcess
 from flagfall_host.bench.wheel import Wheel
 from flagfall_host.bench.world import World
+from flagfall_host.closing import Closing
 
 
-class Taxi:
+class Taxi(Closing):
     """Everything in and around one unit. `k` pulses a kilometre; `utc_s` seconds since 2000.
 
     With `modem` there is one on the unit's second UART, and `network` behind it. With `slots` the
@@ -103,14 +103,3 @@ class Taxi:
         if self.modem is not None:
             self._modem_port.close()
             self.network.close()
-
-    def __enter__(self) -> "Taxi":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -5,8 +5,8 @@ What is said, and how, is in depot/conversation.py.
 
 import os
 from collections.abc import Callable
-from types import TracebackType
 
+from flagfall_host.closing import Closing
 from flagfall_host.depot.at_once import at_once
 from flagfall_host.depot.carrier import ON_CABLE
 from flagfall_host.depot.conversation import Conversation, Frame, LinkCounters, UnitName
@@ -38,7 +38,7 @@ class _Cable:
         return self._wire.read(timeout_s)
 
 
-class Link:
+class Link(Closing):
     """Talks to the unit on `wire`. `key_of(unit_id)` gives its 32-byte unit key, or None.
 
     The methods are those of Conversation, which is `talk`.
@@ -54,17 +54,6 @@ class Link:
         self.wire = wire
         self.base_baud = wire.baud  # where the unit is looked for first
         self.talk = Conversation(_Cable(wire), key_of, nonce=nonce)
-
-    def __enter__(self) -> "Link":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def unit(self) -> UnitName | None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from flagfall import clock
 
+from flagfall_host.closing import Closing
 from flagfall_host.ledger import database, decisions, listing, matters, summary
 from flagfall_host.ledger.booking import Booking, BookingResult
 from flagfall_host.ledger.check import check
@@ -31,7 +32,7 @@ class Damage(Protocol):
     raw: bytes
 
 
-class Ledger:
+class Ledger(Closing):
     """One open ledger. Each call is a transaction of its own, durable when it returns.
 
     Safe to use from several threads and several processes at once.
@@ -63,12 +64,6 @@ class Ledger:
     def close(self) -> None:
         """Give back the connections."""
         self.engine.dispose()
-
-    def __enter__(self) -> "Ledger":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"Ledger({self.engine.url!r})"

@@ -10,6 +10,7 @@ import sys
 
 import vfs
 from app.deny import Deny
+from dying_chip import DyingChip
 from flagfall.emv import deny_list as dl
 from flagfall.link.messages import Busy, Refused
 from nor_flash import CUT_MODES, NorFlash, PowerCut
@@ -18,37 +19,6 @@ from signing_office import PUBLIC_KEY, signed
 SALT = bytes(16)
 BLOCKS = 48
 PART = 700
-
-
-class Chip:
-    # The block device that littlefs sees. After the cut it is silent: files that MicroPython
-    # closes later must not raise from within the collector.
-    def __init__(self, flash):
-        self.flash = flash
-        self.dead = False
-
-    def readblocks(self, block, buf, offset=0):
-        if not self.dead:
-            self.flash.readblocks(block, buf, offset)
-
-    def writeblocks(self, block, buf, offset=0):
-        if self.dead:
-            return 0
-        try:
-            self.flash.writeblocks(block, buf, offset)
-        except PowerCut:
-            self.dead = True
-            raise
-        return 0
-
-    def ioctl(self, op, arg):
-        if self.dead and op == 6:
-            return 0
-        try:
-            return self.flash.ioctl(op, arg)
-        except PowerCut:
-            self.dead = True
-            raise
 
 
 class Events:
@@ -83,7 +53,7 @@ def delta(old, new, version, content):
 
 
 def mounted(flash):
-    chip = Chip(flash)
+    chip = DyingChip(flash)
     vfs.mount(vfs.VfsLfs2(chip), "/lists")
     deny = Deny(
         "/lists", "U-1", PUBLIC_KEY, Events(chip), lambda: False, lambda: 0, lambda v: None
@@ -131,7 +101,7 @@ def main(every):
     new = [pan(n) for n in range(1, 341)]
     one, two = whole(old, 1), whole(new, 2)
     flash = NorFlash(BLOCKS * 4096)
-    vfs.VfsLfs2.mkfs(Chip(flash))
+    vfs.VfsLfs2.mkfs(DyingChip(flash))
     deny = mounted(flash)
     push(deny, signed("deny", one, 1))
     check(deny, old)

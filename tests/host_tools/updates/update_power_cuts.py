@@ -15,6 +15,7 @@ import chooser
 import vfs
 from app.spool import Spool
 from app.update import Update, _make_folders
+from dying_chip import DyingChip
 from flagfall import bundle
 from flagfall.link.messages import Busy, Refused
 from flagfall.meter import identity
@@ -36,36 +37,6 @@ def restart():
 
 
 chooser.restart = restart
-
-
-class Chip:
-    # The block device that littlefs sees. After the cut it is silent: files that MicroPython
-    # closes later must not raise from within the collector.
-    def __init__(self, flash):
-        self.flash = flash
-        self.dead = False
-
-    def readblocks(self, block, buf, offset=0):
-        if not self.dead:
-            self.flash.readblocks(block, buf, offset)
-
-    def writeblocks(self, block, buf, offset=0):
-        if not self.dead:
-            try:
-                self.flash.writeblocks(block, buf, offset)
-            except PowerCut:
-                self.dead = True
-                raise
-        return 0
-
-    def ioctl(self, op, arg):
-        if self.dead and op == 6:
-            return 0
-        try:
-            return self.flash.ioctl(op, arg)
-        except PowerCut:
-            self.dead = True
-            raise
 
 
 class World:
@@ -141,7 +112,7 @@ def check_whole(slot):
 class Unit:
     # One start of the unit.
     def __init__(self, flash, world):
-        self.chip = Chip(flash)
+        self.chip = DyingChip(flash)
         vfs.mount(vfs.VfsLfs2(self.chip), ROOT)
         chooser.root = ROOT
         self.world = world
@@ -199,8 +170,8 @@ class Unit:
 
 def factory():
     flash = NorFlash(BLOCKS * 4096)
-    vfs.VfsLfs2.mkfs(Chip(flash))
-    vfs.mount(vfs.VfsLfs2(Chip(flash)), ROOT)
+    vfs.VfsLfs2.mkfs(DyingChip(flash))
+    vfs.mount(vfs.VfsLfs2(DyingChip(flash)), ROOT)
     chooser.root = ROOT
     for folder in ("a", "b", "lists"):
         os.mkdir(ROOT + "/" + folder)

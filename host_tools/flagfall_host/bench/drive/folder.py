@@ -8,10 +8,10 @@ import fcntl
 import json
 import shutil
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from flagfall_host.bench.world import BenchError
+from flagfall_host.closing import Closing
 from flagfall_host.depot.fleet import Fleet
 
 _STATE = "seat.json"
@@ -25,7 +25,7 @@ class SeatFolderError(BenchError):
     exit_code = 2
 
 
-class SeatFolder:
+class SeatFolder(Closing):
     """An open seat folder, held against a second seat. Raises SeatFolderError."""
 
     def __init__(self, path: Path) -> None:
@@ -89,14 +89,3 @@ class SeatFolder:
 
     def close(self) -> None:
         self._lock.close()
-
-    def __enter__(self) -> "SeatFolder":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
