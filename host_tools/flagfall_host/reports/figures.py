@@ -70,6 +70,7 @@ class Figures:
                 "shifts": self._shifts(connection),
                 "taps": _outcomes(taps),
                 "money": _states(taps),
+                "campaigns": _campaigns(trips),
                 "hours": self._hours(trips),
                 "days": self._days(trips),
                 "unsettled": self._unsettled(connection, now),
@@ -273,6 +274,20 @@ def _outcomes(taps: list[dict[str, Any]]) -> list[dict[str, Any]]:
             ),
         )
     ]
+
+
+def _campaigns(trips: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each tap campaign paid of the fares, by its id."""
+    out: dict[int, dict[str, Any]] = {}
+    for t in trips:
+        if t["campaign"]:
+            row = out.setdefault(
+                t["campaign"], {"campaign": t["campaign"], "trips": 0, "fares": 0, "discounts": 0}
+            )
+            row["trips"] += 1
+            row["fares"] += t["fare"] + t["supplements"]
+            row["discounts"] += t["discount"]
+    return [out[number] for number in sorted(out)]
 
 
 def _states(taps: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ class RecordedUnit:
         self.trips = self.atc = 0
         self.data_key = None
 
-    def record(self, type, body, *, seq=None, link=None, epoch=None):
+    def record(self, type, body, *, version=1, seq=None, link=None, epoch=None):
         """The bytes of a record, not appended."""
         head = struct.pack(
             "<BBHIII4s",
@@ -49,12 +49,12 @@ class RecordedUnit:
             self.time,
             self.link if link is None else link,
         )
-        signed = head + b"\1" + body
+        signed = head + bytes([version]) + body
         signed += hmac.new(self.key, signed, "sha256").digest()[:12]
         return signed + struct.pack("<I", binascii.crc32(signed))
 
-    def append(self, type, body):
-        raw = self.record(type, body)
+    def append(self, type, body, version=1):
+        raw = self.record(type, body, version=version)
         self.seq += 1
         self.time += 7
         self.link = raw[-16:-12]
@@ -68,12 +68,16 @@ class RecordedUnit:
     def event(self, words="start", code=1):
         return self.append(EVENT, struct.pack("<H", code) + text(words))
 
-    def trip(self, fare=1000, supplements=0, paid=CASH, shift=1, currency=156):
+    def trip(
+        self, fare=1000, supplements=0, paid=CASH, shift=1, currency=156, *, discount=0, campaign=0
+    ):
         self.trips += 1
         numbers = (self.trips, shift, self.time - 600, self.time, 5_000_000, 5000, 60_000, 600_000)
         body = struct.pack("<10I", *numbers, fare, supplements)
         body += struct.pack("<HBBI", currency, paid, 0, 7) + text("hefei")
-        return self.append(TRIP, body)
+        if not campaign:
+            return self.append(TRIP, body)
+        return self.append(TRIP, body + struct.pack("<IH", discount, campaign), version=2)
 
     def payment(
         self,

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
 from fleet_week import DAY, FleetWeek  # noqa: E402
-from recorded_unit import RecordedUnit  # noqa: E402
+from recorded_unit import CARD, RecordedUnit  # noqa: E402
 
 MIDNIGHT = seconds_from_civil(2026, 3, 2) - 8 * 3600  # of 2 March 2026 in Shanghai
 NOW = MIDNIGHT + 22 * 3600
@@ -201,6 +201,31 @@ def test_a_shift_that_goes_on_is_shown_though_the_units_clock_is_ahead(tmp_path)
         ledger.book(unit.unit_id, unit.raws, unit.key)
     said, page = typed(tmp_path / "open.sqlite", tmp_path, "shift", "TAXI-1")
     assert "1 trips" in said and "still open" in page and "driver D4" in page
+
+
+def test_each_campaign_stands_apart(tmp_path):
+    unit = RecordedUnit("TAXI-1", time=NOW - 3_600)
+    unit.event()
+    unit.shift(1)
+    for fare, discount, campaign in (
+        (2000, 500, 7),
+        (3000, 600, 12),
+        (1000, 250, 7),
+        (4000, 0, 0),
+    ):
+        unit.payment(fare - discount)
+        unit.trip(fare, 0, CARD, discount=discount, campaign=campaign)
+    with Ledger.open(tmp_path / "ledger.sqlite", now=lambda: NOW) as ledger:
+        ledger.book(unit.unit_id, unit.raws, unit.key)
+    found = figures(tmp_path / "ledger.sqlite")
+    assert found["campaigns"] == [
+        {"campaign": 7, "trips": 2, "fares": 3000, "discounts": 750},
+        {"campaign": 12, "trips": 1, "fares": 3000, "discounts": 600},
+    ]
+    assert found["totals"]["discounts"] == 1350
+    assert found["totals"]["tap_amount"] == 10_000 - 1350
+    _, page = typed(tmp_path / "ledger.sqlite", tmp_path, "day", "2026-03-02")
+    assert "Tap campaigns" in page and "7.50" in page and "6.00" in page
 
 
 def test_an_empty_day_and_an_empty_ledger_say_so(path, tmp_path):
