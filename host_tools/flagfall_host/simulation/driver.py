@@ -15,7 +15,7 @@ from flagfall_host.simulation.wallet import Owned, Wallet
 
 # Most of the time little happens between two taps: those seconds cost a simulation as much as
 # any, so most waits and rides are short, and a few are long.
-_SHORT_S, _LONG_S, _LONG = (1.0, 20.0), (60.0, 400.0), 0.07
+_SHORT_WAIT_S, _SHORT_RIDE_S, _LONG_S, _LONG = (0.2, 5.0), (0.5, 12.0), (60.0, 400.0), 0.02
 _SPEEDS = (0, 1_500, 4_000, 8_000, 14_000, 22_000)  # mm/s
 _LOOK_S = 20.0  # the face changes within that, or the driver looks again
 _TAP_S = 12.0
@@ -23,6 +23,8 @@ _MODES = ("before", "torn", "garbage", "half-erase")
 _CASH = 0.1
 _MOST_APDU = 9
 _TRIES = 6
+_DARK_S = (0.2, 3.0, 30.0, 120.0)
+_PATIENCE = 3  # trips that a driver still takes for cash before he waits for the office
 
 
 class Driver:
@@ -41,12 +43,14 @@ class Driver:
         self._story = story
         self._loop = asyncio.get_running_loop()
         self._insists: Owned | None = None  # the card of a torn tap
+        self._without = 0  # trips since the unit says that it takes no cards
+        self.calls = asyncio.Event()  # the unit says that the office is needed
 
     def _hits(self, rate: float) -> bool:
         return self._chance.random() < rate
 
-    def _some_time(self) -> float:
-        return self._chance.uniform(*(_LONG_S if self._hits(_LONG) else _SHORT_S))
+    def _some_time(self, short: tuple[float, float]) -> float:
+        return self._chance.uniform(*(_LONG_S if self._hits(_LONG) else short))
 
     def _tell(self, what: str) -> None:
         self._story.tell(self.taxi.name, what)
@@ -80,15 +84,23 @@ class Driver:
             await self._press("SIGN", "", lambda: not taxi.face.get("driver"))
             return
         taxi.outside.road.drive(self._loop.time(), self._chance.choice(_SPEEDS))
-        await asyncio.sleep(self._some_time())
-        if self.stop:
+        await asyncio.sleep(self._some_time(_SHORT_WAIT_S))
+        if self.stop or not self._may_work():
             return
         self._misfortunes()
         await self._press("HIRED", "", lambda: taxi.face.get("position") == "HIRED")
 
+    def _may_work(self) -> bool:
+        """Do what the unit's warning says."""
+        warning = self.taxi.face.get("warning", "")
+        if "office" in warning or "pulled" in warning:
+            self.calls.set()
+        self._without = self._without + 1 if "no cards" in warning else 0
+        return self._without <= _PATIENCE
+
     async def _ride(self) -> None:
         taxi, chance = self.taxi, self._chance
-        left = self._some_time()
+        left = self._some_time(_SHORT_RIDE_S)
         while left > 0 and taxi.powered:
             taxi.outside.road.drive(self._loop.time(), chance.choice(_SPEEDS))
             stretch = min(left, chance.uniform(5, 40))
@@ -176,7 +188,7 @@ class Driver:
         if self._hits(faults.clock_lost):
             taxi.outside.clock_error_s = -taxi.outside.utc_start - int(self._loop.time())
             self._tell("the clock has lost the time")
-        await asyncio.sleep(chance.choice((0.2, 3.0, 30.0, 600.0)))
+        await asyncio.sleep(chance.choice(_DARK_S))
         await taxi.power_on()
         await taxi.until(lambda: bool(taxi.face) or not taxi.powered, _LOOK_S)
 
@@ -189,7 +201,10 @@ class Driver:
         try:
             taxi.press("CARD")
             for _ in range(_TRIES):
-                if not await taxi.until(self._asks_for_card, _LOOK_S) or not taxi.powered:
+                if not await taxi.until(self._answers, _LOOK_S) or not taxi.powered:
+                    return
+                if self._wants_cash():
+                    await self._cash()
                     return
                 if self._hits(self.faults.changed_mind):
                     self._tell("the driver changes his mind")
@@ -216,13 +231,18 @@ class Driver:
             field.remove()
             self._wallet.give_back(owned)
 
-    def _asks_for_card(self) -> bool:
+    def _answers(self) -> bool:
+        """Whether the unit asks for a card, or says that it takes none."""
         face = self.taxi.face
         return (
             not self.taxi.powered
             or bool(face.get("paid"))
             or any(w in face.get("message", "") for w in ("Tap", "again", "same card", "one card"))
+            or self._wants_cash()
         )
+
+    def _wants_cash(self) -> bool:
+        return "ake cash" in self.taxi.face.get("message", "")
 
     async def _tap(self, owned: Owned) -> str:
         """Hold the card until the unit has said something. Returns the tone, or ""."""

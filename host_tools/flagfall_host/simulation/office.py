@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from flagfall.link import messages
+from flagfall.meter.clock_budget import LIMIT_S
 
 from flagfall_host.acquirer.commits import Commits
 from flagfall_host.acquirer.message import Terminal
@@ -16,6 +18,8 @@ from flagfall_host.acquirer.worker import Worker
 from flagfall_host.bench.install import MERCHANT_ID, TERMINAL_ID
 from flagfall_host.depot.fleet import Fleet
 from flagfall_host.depot.link import Link
+from flagfall_host.depot.link_errors import UnitRefused
+from flagfall_host.depot.permit import TIME, push_permit
 from flagfall_host.depot.pull import pull
 from flagfall_host.depot.pulled import LostRecords
 from flagfall_host.errors import FlagfallError
@@ -27,6 +31,8 @@ from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.wires import Line, LineFaults
+
+_CLOCK_OFF_S = 2
 
 
 class Killed(BaseException):
@@ -164,6 +170,7 @@ class Office:
                 link = Link(line, self._fleet.unit_key, nonce=self._chance.randbytes)
                 unit = link.open()
                 result = pull(link, ledger)
+                self._set_clock(link, taxi, result.info.get("time"))
                 link.close()
                 self._story.tell("depot", f"{unit.unit_id} booked up to {result.receipt_upto}")
                 done = True
@@ -172,6 +179,19 @@ class Office:
         finally:
             line.close()
         return done
+
+    def _set_clock(self, link: Link, taxi: Taxi, theirs: Any) -> None:
+        """As `flagfall unit time` does it, with a permit if it is far off."""
+        right = taxi.outside.utc_start + int(self._now())
+        if not isinstance(theirs, int) or abs(theirs - right) <= _CLOCK_OFF_S:
+            return
+        try:
+            if abs(theirs - right) > LIMIT_S:
+                push_permit(link, self._fleet.private_key, TIME, right.to_bytes(4, "little"))
+            link.ask(messages.TIME, messages.pack_u32(right))
+            self._story.tell("depot", f"{taxi.name}: its clock is set")
+        except UnitRefused as e:
+            self._story.tell("depot", str(e))
 
     async def settle(self) -> bool:
         """Upload and settle. True if nothing is left open."""

@@ -1,6 +1,7 @@
 """One simulated city: taxis, cards, office and acquirer, from one seed (docs/simulation.md)."""
 
 import asyncio
+import contextlib
 import json
 import random
 import tempfile
@@ -45,9 +46,11 @@ _K = (531, 1_000, 4_000)
 _JOURNAL = 40 * 1_024  # small: it wraps, and now and then it is full
 _TRIPS = 64 * 1_024
 _HEAL_S = 4 * 3_600.0
-_VISIT_S = (300.0, 5_400.0)
-_SETTLE_S = (600.0, 2_400.0)
+_VISIT_S = (60.0, 1_000.0)
+_CALLED_S = (10.0, 200.0)
+_SETTLE_S = (120.0, 500.0)
 _CARDS = 200
+_PROFILES = (["ecash", "oda"], ["oda", "ecash"])  # how a unit prefers to take a tap
 _TARIFF = Path(__file__).with_name("tariff.toml")
 # All that an acquirer may do wrong; a refusal is its right, and no fault.
 _LOSSES = tuple(name for name in ACQUIRER_MENU if name != "decline")
@@ -208,7 +211,7 @@ class _City:
         for number in range(1, self._units + 1):
             taxis.append(await self._new_taxi(f"TAXI-{number}"))
         tasks = [loop.create_task(d.run()) for d in self._drivers]
-        programs = [loop.create_task(self._visits(t)) for t in taxis]
+        programs = [loop.create_task(self._visits(d)) for d in self._drivers]
         programs.append(loop.create_task(self._settlements()))
         end = loop.time() + self._hours * 3_600
         while loop.time() < end:
@@ -251,15 +254,21 @@ class _City:
         nonce = self._chance("nonce").randbytes
         with Link(line, fleet.unit_key, nonce=nonce) as link:
             identity = Identity(taxi.name, fleet.unit_key(taxi.name), fleet.public_der)
-            provision(link, identity, {**settings(k), "profiles": ["ecash", "oda"]})
+            profiles = self._chance(f"profiles {taxi.name}").choice(_PROFILES)
+            provision(link, identity, {**settings(k), "profiles": profiles})
             capks = [row.hex() for row in catalogue.capk_tlvs()]
             push(link, "tariff", compile_tariff(_TARIFF))
             push(link, "capk", json.dumps(capks).encode())
 
-    async def _visits(self, taxi: Taxi) -> None:
+    async def _visits(self, driver: Driver) -> None:
+        """Pull a unit now and then, and soon when its driver calls."""
+        taxi = driver.taxi
         chance = self._chance(f"visits {taxi.name}")
         while True:
-            await asyncio.sleep(chance.uniform(*_VISIT_S))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(driver.calls.wait(), chance.uniform(*_VISIT_S))
+                await asyncio.sleep(chance.uniform(*_CALLED_S))
+            driver.calls.clear()
             await fiber(self._office.visit, taxi)
             if chance.random() < self._office.faults.two_gateways:
                 await fiber(self._office.visit, taxi)
