@@ -12,6 +12,7 @@ from flagfall_host.simulation.fibers import settle, within
 from flagfall_host.simulation.flash import NorFlash
 from flagfall_host.simulation.power import PowerGone
 from flagfall_host.simulation.road import Road
+from flagfall_host.simulation.virtual_loop import VirtualLoop, running_loop
 from flagfall_host.simulation.wires import UnitEnd
 
 TICK_MS = 1_000  # a fare does not depend on how often the meter looks
@@ -55,7 +56,7 @@ class SimulatedBoard:
 
     model = "simulation"
 
-    def __init__(self, outside: Outside, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, outside: Outside, loop: VirtualLoop) -> None:
         self._outside = outside
         self._loop = loop
         self._on_at = loop.time()
@@ -103,11 +104,11 @@ class SimulatedBoard:
         self._outside.clock_error_s += utc_s - self.utc_s()
 
     async def tick(self) -> None:
-        await asyncio.sleep(TICK_MS / 1_000)
+        await self._loop.pause(TICK_MS / 1_000)
         self.alive()
 
     async def sleep_ms(self, ms: int) -> None:
-        await asyncio.sleep(ms / 1_000)
+        await self._loop.pause(ms / 1_000)
         self.alive()
 
     def payment(self, fields: dict[str, Any], seq: int | None) -> None:
@@ -161,7 +162,7 @@ class ReaderPort:
         self._chip = chip
         self._came = bytearray()
         self._waiter: asyncio.Future[None] | None = None
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
 
     async def read(self, n: int, timeout_ms: int) -> bytes:
         """1 to `n` bytes, or b"" after `timeout_ms`."""

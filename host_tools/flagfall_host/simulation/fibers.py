@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import greenlet
 
+from flagfall_host.simulation.virtual_loop import running_loop
+
 T = TypeVar("T")
 
 
@@ -50,8 +52,5 @@ def settle(waiter: "asyncio.Future[None] | None") -> None:
 
 async def within(waiter: "asyncio.Future[None]", seconds: float) -> None:
     """Wait for `waiter`, but not longer than `seconds`."""
-    timer = asyncio.get_running_loop().call_later(seconds, settle, waiter)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
+    running_loop().settle_later(seconds, waiter)
+    await waiter

@@ -8,8 +8,10 @@ from typing import Any
 
 from flagfall_host.simulation import firmware_modules
 from flagfall_host.simulation.board import Outside, SimulatedBoard
+from flagfall_host.simulation.fibers import settle, within
 from flagfall_host.simulation.firmware_modules import powered_tasks
 from flagfall_host.simulation.power import PowerGone
+from flagfall_host.simulation.virtual_loop import running_loop
 
 _RESTART_S = 0.5
 
@@ -28,7 +30,7 @@ class Taxi:
         self.on_face: Callable[[dict[str, Any]], None] = lambda face: None
         self.board: SimulatedBoard | None = None
         self._unit = firmware_modules.load()
-        self._changed = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
         outside.on_face = self._shown
         outside.on_tone = self._heard
@@ -40,12 +42,12 @@ class Taxi:
     def _shown(self, face: dict[str, Any]) -> None:
         self.face = face
         self.on_face(face)
-        self._changed.set()
+        self._changed()
 
     def _heard(self, tone: str) -> None:
         self.tones.append(tone)
         self.on_tone(tone)
-        self._changed.set()
+        self._changed()
 
     def press(self, key: str, text: str = "") -> None:
         """The driver presses a key; nobody hears more keys than a board keeps."""
@@ -55,16 +57,21 @@ class Taxi:
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until `condition` holds: looked at when face, tones or power change."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         limit = loop.time() + seconds
         while not condition():
             left = limit - loop.time()
             if left <= 0:
                 return False
-            self._changed.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+            waiter = loop.create_future()
+            self._waiters.append(waiter)
+            await within(waiter, left)
         return True
+
+    def _changed(self) -> None:
+        for waiter in self._waiters:
+            settle(waiter)
+        self._waiters.clear()
 
     # --- power ---------------------------------------------------------------------------------
 
@@ -74,8 +81,8 @@ class Taxi:
             return
         await self._gone()
         self.power_ons += 1
-        self.board = SimulatedBoard(self.outside, asyncio.get_running_loop())
-        self._task = asyncio.get_running_loop().create_task(self._live(self.board))
+        self.board = SimulatedBoard(self.outside, running_loop())
+        self._task = running_loop().create_task(self._live(self.board))
 
     async def power_off(self) -> None:
         """The power goes between two things that the unit does."""
@@ -91,20 +98,20 @@ class Taxi:
         self.board = None
         self.face = {}
         self.outside.field.power(False)
-        self._changed.set()
+        self._changed()
 
     async def _live(self, board: SimulatedBoard) -> None:
         """Everything from power-on to power-off."""
         tasks: set[asyncio.Task[Any]] = set()
         powered_tasks.set(tasks)
-        firmware = asyncio.get_running_loop().create_task(self._firmware(board))
+        firmware = running_loop().create_task(self._firmware(board))
         await board.died.wait()
         self.cuts += 1
         firmware.cancel()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(firmware, *tasks, return_exceptions=True)
-        self._changed.set()
+        self._changed()
 
     async def _firmware(self, board: SimulatedBoard) -> None:
         """As firmware/main.py does it."""

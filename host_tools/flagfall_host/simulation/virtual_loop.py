@@ -5,7 +5,9 @@ When nothing is left to do now, the clock moves on to the next timer.
 """
 
 import asyncio
+import contextvars
 import heapq
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -16,13 +18,40 @@ class Stuck(Exception):
     """Everybody waits and no timer is set, or somebody works without end in no time."""
 
 
+class _Handle:
+    """What asyncio knows as a Handle, and no more: a simulation makes thousands for each tap."""
+
+    __slots__ = ("args", "callback", "context", "is_cancelled")
+
+    def __init__(self, callback: Any, args: Any, context: contextvars.Context | None) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = contextvars.copy_context() if context is None else context
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self.callback = self.args = None
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Deterministic: callbacks in the order of their making, timers in the order of their time."""
+    """Deterministic: callbacks in the order of their making, timers in the order of their time,
+    those of one moment in the order of their making."""
+
+    # Asked for at every future; asyncio's own answers through three calls.
+    get_debug = bool  # type: ignore[assignment]
 
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
         self._since = 0
+        self._soon: deque[_Handle] = deque()
+        # (when, number, what): a handle to be run, or a future to be settled.
+        self._timers: list[tuple[float, int, Any]] = []
+        self._timers_made = 0
         self.callbacks = 0
         self.hosts: dict[str, Callable[[asyncio.Protocol], Any]] = {}  # who answers by what name
 
@@ -34,39 +63,79 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def now_ms(self) -> int:
         return round(self._now * 1_000)
 
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> _Handle:
+        handle = _Handle(callback, args, context)
+        self._soon.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> _Handle:
+        handle = _Handle(callback, args, context)
+        self._timers_made += 1
+        heapq.heappush(self._timers, (when, self._timers_made, handle))
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> _Handle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def settle_later(self, delay: float, waiter: "asyncio.Future[None]") -> None:
+        """Settle `waiter` in `delay` seconds unless it is done by then."""
+        self._timers_made += 1
+        heapq.heappush(self._timers, (self._now + delay, self._timers_made, waiter))
+
+    def pause(self, seconds: float) -> "asyncio.Future[None]":
+        """What to await for a pause."""
+        waiter = self.create_future()
+        self.settle_later(seconds, waiter)
+        return waiter
+
     def _run_once(self) -> None:
-        ready = self._ready  # type: ignore[attr-defined]
-        if not ready:
-            self._advance()
-        count = len(ready)
-        self.callbacks += count
-        self._since += count
-        if self._since > _LIVELOCK:
-            raise Stuck(f"work without end at {self._now:.3f} s")
-        for _ in range(count):
-            handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+        """Run until somebody stops the loop."""
+        soon = self._soon
+        while not self._stopping:  # type: ignore[attr-defined]
+            if not soon:
+                self._advance()
+            count = len(soon)
+            self.callbacks += count
+            self._since += count
+            if self._since > _LIVELOCK:
+                raise Stuck(f"work without end at {self._now:.3f} s")
+            for _ in range(count):
+                handle = soon.popleft()
+                if not handle.is_cancelled:
+                    try:
+                        handle.context.run(handle.callback, *handle.args)
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as e:
+                        self.call_exception_handler({"message": "in a callback", "exception": e})
 
     def _advance(self) -> None:
         """Move the clock to the next timer that counts, and make all of its moment ready."""
-        scheduled = self._scheduled  # type: ignore[attr-defined]
-        ready = self._ready  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
-        if not scheduled:
-            if self._stopping:  # type: ignore[attr-defined]
+        timers, soon = self._timers, self._soon
+        moved = False
+        while timers:
+            when, _, what = timers[0]
+            if moved and when > self._now:
                 return
+            heapq.heappop(timers)
+            if what.cancelled() or (not isinstance(what, _Handle) and what.done()):
+                continue
+            if when > self._now:
+                self._now = when
+                self._since = 0
+            moved = True
+            if isinstance(what, _Handle):
+                soon.append(what)
+            else:
+                what.set_result(None)
+        if not moved:
             raise Stuck(f"everybody waits at {self._now:.3f} s")
-        when = scheduled[0]._when
-        if when > self._now:
-            self._now = when
-            self._since = 0
-        while scheduled and scheduled[0]._when <= self._now:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False
-            if not handle._cancelled:
-                ready.append(handle)
 
     # What would need the world outside.
 
@@ -99,3 +168,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Run `main` to its end and return what it returns."""
         task = self.create_task(main)
         return self.run_until_complete(task)
+
+
+def running_loop() -> VirtualLoop:
+    """The loop of the simulation that is running here."""
+    return asyncio.get_running_loop()  # type: ignore[return-value]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flagfall_host.depot.link_errors import PortLost
 from flagfall_host.simulation.fibers import settle, wait, within
+from flagfall_host.simulation.virtual_loop import running_loop
 
 _BAUD = 921_600
 _BITS = 10
@@ -75,7 +76,7 @@ class Line:
         self._unit = unit
         self._chance = chance
         self._faults = faults
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._there, self._back = _Way(), _Way()
         self._came = bytearray()
         self._waiter: asyncio.Future[None] | None = None
@@ -99,9 +100,8 @@ class Line:
         self._check()
         if not self._came:
             self._waiter = waiter = self._loop.create_future()
-            timer = self._loop.call_later(timeout_s, settle, waiter)
+            self._loop.settle_later(timeout_s, waiter)
             wait(waiter)
-            timer.cancel()
         self._check()
         data = bytes(self._came)
         self._came.clear()

@@ -18,7 +18,7 @@ class RsaKey:
     q: int
     e: int
 
-    @property
+    @cached_property
     def n(self) -> int:
         return self.p * self.q
 

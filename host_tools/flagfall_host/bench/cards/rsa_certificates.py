@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flagfall_host.bench.cards.keys import RsaKey
 from flagfall_host.bench.cards.tlv import tlv
@@ -32,6 +33,9 @@ def _certify(
     return Certificate(signed, remainder, key.exponent)
 
 
+# The same card is made again and again, a city's worth for each seed of a simulation; a signature
+# by Python's own integers takes milliseconds.
+@lru_cache(maxsize=64)
 def issuer_certificate(
     ca: RsaKey, issuer: RsaKey, identifier: str, expiry: str, serial: str
 ) -> Certificate:
@@ -40,6 +44,7 @@ def issuer_certificate(
     return _certify(ca, head, issuer, 36, b"")
 
 
+@lru_cache(maxsize=2_048)
 def icc_certificate(
     issuer: RsaKey, icc: RsaKey, pan: str, expiry: str, serial: str, static: bytes
 ) -> Certificate:
