@@ -81,17 +81,33 @@ class Receipts:
 
     def _find(self, number):
         """The TRIP record of trip `number` and its approved PAYMENT, as dicts or None."""
+        trip = self._newest(schema.TRIP, number)
+        payment = self._newest(schema.PAYMENT, number)
+        if trip is None or (trip["paid"] == schema.CARD and payment is None):
+            return self._search(number)
+        return trip, payment
+
+    def _newest(self, kind, number):
+        """Its record if it is the newest of its kind, as it mostly is."""
+        record = self._booking.journal.newest(kind)
+        return None if record is None else _of_trip(record, number)
+
+    def _search(self, number):
         journal = self._booking.journal
         trip = payment = None
         for record in journal.read(max(1, journal.last_seq - _SEARCH)):
             kind = getattr(record, "type", None)
-            if kind not in (schema.TRIP, schema.PAYMENT):
-                continue
-            if schema.trip_of(record.body) != number:
-                continue
-            fields = schema.unpack(kind, record.body)
             if kind == schema.TRIP:
-                trip = fields
-            elif fields["outcome"] in (schema.APPROVED, schema.TORN_DEBITED):
-                payment = fields
+                trip = _of_trip(record, number) or trip
+            elif kind == schema.PAYMENT:
+                payment = _of_trip(record, number) or payment
         return trip, payment
+
+
+def _of_trip(record, number):
+    """The fields of a TRIP or an approved PAYMENT of trip `number`, or None."""
+    if schema.trip_of(record.body) != number:
+        return None
+    fields = schema.unpack(record.type, record.body)
+    approved = fields.get("outcome", schema.APPROVED) in (schema.APPROVED, schema.TORN_DEBITED)
+    return fields if approved else None

@@ -12,23 +12,20 @@ except ImportError:  # CPython
 
 
 _BLOCK = const(64)  # SHA-256 block, bytes
+_INNER = int.from_bytes(b"\x36" * 64, "little")
+_OUTER = int.from_bytes(b"\x5c" * 64, "little")
 
 
 def hmac_sha256(key, *parts):
     """Return the 32-byte HMAC-SHA256 of the concatenated `parts` under `key` (any length)."""
     if len(key) > _BLOCK:
         key = hashlib.sha256(key).digest()
-    pad = bytearray(_BLOCK)
-    for i in range(_BLOCK):
-        pad[i] = 0x36
-    for i in range(len(key)):
-        pad[i] = key[i] ^ 0x36
-    inner = hashlib.sha256(pad)
+    # As one integer: byte by byte it takes longer than the hashing.
+    number = int.from_bytes(key, "little")
+    inner = hashlib.sha256((number ^ _INNER).to_bytes(_BLOCK, "little"))
     for part in parts:
         inner.update(part)
-    for i in range(_BLOCK):
-        pad[i] ^= 0x6A  # 0x36 ^ 0x5C
-    outer = hashlib.sha256(pad)
+    outer = hashlib.sha256((number ^ _OUTER).to_bytes(_BLOCK, "little"))
     outer.update(inner.digest())
     return outer.digest()
 
