@@ -20,6 +20,7 @@ class Limits:
     held: int = 64 * 1024  # bytes of one client that are read and not yet looked at
     window: int = 24  # DATA frames in flight
     look_s: float = 10.0  # between two looks for revocations and placed files
+    health_s: float = 2.0  # between two looks at the database
 
 
 SOCKET_BACKLOG = 1_024

@@ -1,6 +1,7 @@
 """The gateway's door: connections in, their limits kept, each unit given its visit."""
 
 import asyncio
+import os
 import signal
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,7 +22,6 @@ from flagfall_host.ledger import Ledger
 from flagfall_host.ledger.errors import LedgerError
 from flagfall_host.ledger.placements import turned_away, with_something_waiting
 
-HEALTH_S = 2.0  # between two looks at the database
 STUCK_S = 20.0  # a commit that takes longer says that the database is not well
 _QUIET_S = 60.0  # the same word is said once in this time
 
@@ -39,6 +39,9 @@ class Gateway:
         keys: GatewayKeys,
         limits: Limits,
         say: Callable[[str], None],
+        *,
+        desk: Callable[[Ledger, Callable[[int, float], None]], Desk] = Desk,
+        nonce: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.limits = limits
         self.figures = Figures()
@@ -54,8 +57,10 @@ class Gateway:
         self._stopping = asyncio.Event()
         self._well, self._word = False, "starting"
         self._tls = keys.tls()
-        self._desk = Desk(ledger, self._booked)
-        self._house = House(ledger, self._desk, limits, keys.unit_key, self._receipted, self.say)
+        self._desk = desk(ledger, self._booked)
+        self._house = House(
+            ledger, self._desk, limits, keys.unit_key, self._receipted, self.say, nonce
+        )
 
     # --- life -------------------------------------------------------------------------------
 
@@ -212,7 +217,7 @@ class Gateway:
 
     async def _watch_database(self) -> None:
         while True:
-            await asyncio.sleep(HEALTH_S)
+            await asyncio.sleep(self.limits.health_s)
             await self._look_at_database()
 
     async def _look_at_database(self) -> None:
@@ -243,10 +248,11 @@ class Gateway:
                 here = set(self._visits)
                 if not here:
                     continue
-                for unit_id in await self._desk.look(turned_away, self._ledger) & here:
+                for unit_id in sorted(await self._desk.look(turned_away, self._ledger) & here):
                     if unit_id in self._visits:
                         self._visits[unit_id].wire.abort("revoked")
-                for unit_id in await self._desk.look(with_something_waiting, self._ledger, here):
+                waited_for = await self._desk.look(with_something_waiting, self._ledger, here)
+                for unit_id in sorted(waited_for):
                     if unit_id in self._visits:
                         self._visits[unit_id].look_again()
             except LedgerError as e:

@@ -6,6 +6,7 @@ it likes; whenever its PING names newer records it is pulled again.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,6 +55,7 @@ class House:
     key_of: Callable[[str], bytes]
     on_receipt: Callable[["Visit", PullResult], None]
     say: Callable[[str], None]
+    nonce: Callable[[int], bytes] = os.urandom
 
 
 class Visit:
@@ -71,7 +73,9 @@ class Visit:
         self.ending = False
         self._house = house
         wire.name = f"{unit_id} at {wire.name}"
-        self._talk = Conversation(wire, self._key, patience=ON_TLS, buffer=_BUFFER)
+        self._talk = Conversation(
+            wire, self._key, nonce=house.nonce, patience=ON_TLS, buffer=_BUFFER
+        )
         self._books = UnitDesk(house.desk, house.ledger)
         self._receipt = 0  # the seq of the last receipt that was given
 

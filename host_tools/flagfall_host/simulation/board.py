@@ -11,6 +11,7 @@ from flagfall_host.bench.reader.pn532 import PN532Chip
 from flagfall_host.simulation.fibers import settle, within
 from flagfall_host.simulation.flash import NorFlash
 from flagfall_host.simulation.power import PowerGone
+from flagfall_host.simulation.radio import ModemPort, Ppp, Radio
 from flagfall_host.simulation.road import Road
 from flagfall_host.simulation.virtual_loop import VirtualLoop, running_loop
 from flagfall_host.simulation.wires import UnitEnd
@@ -42,6 +43,7 @@ class Outside:
         self.field = Field()
         self.chip = PN532Chip(self.field)
         self.cable = UnitEnd()
+        self.radio: Radio | None = None  # a modem, if there is one
         self.bad_sectors = False
         self.paper_ready = True
         self.on_face: Callable[[dict[str, Any]], None] = lambda face: None
@@ -63,6 +65,8 @@ class SimulatedBoard:
         self._pulses_before = outside.road.pulses(self._on_at, outside.k)
         self.died = asyncio.Event()
         self.dead = False
+        self.booking: Any = None  # the firmware's, once it runs
+        self.uplink: Any = None
         self.journal_flash = outside.journal_flash
         self.trips_flash = outside.trips_flash
         self.files_root = str(outside.folder)
@@ -79,6 +83,8 @@ class SimulatedBoard:
         """The power goes now, in the middle of what the unit does."""
         self.dead = True
         self.died.set()
+        if self._outside.radio is not None:
+            self._outside.radio.power_goes()
         raise PowerGone
 
     def alive(self) -> None:
@@ -152,6 +158,19 @@ class SimulatedBoard:
 
     def cable_port(self) -> UnitEnd:
         return self._outside.cable
+
+    def modem_port(self) -> ModemPort | None:
+        radio = self._outside.radio
+        return None if radio is None else radio.port
+
+    async def press_modem_key(self, ms: int) -> None:
+        await self.sleep_ms(ms)
+        if self._outside.radio is not None:
+            await self._outside.radio.press_key(ms)
+
+    def ppp(self, _port: ModemPort) -> Ppp | None:
+        radio = self._outside.radio
+        return None if radio is None else Ppp(radio)
 
 
 class ReaderPort:

@@ -43,6 +43,15 @@ class Faults:
     delay: float = 0.005
     pull: float = 0.002
 
+    # 4G: of the units; for each connection, that which was lost
+    uplink: float = 0.6  # has a modem
+    radio_cut: float = 0.08  # the carrier goes within seconds
+    old_connection: float = 0.4  # of those lost: what was under way comes late, the gateway waits
+    radio_stall: float = 0.03  # nothing moves for up to a minute
+    radio_gone: float = 0.004  # no coverage for hours
+    modem_hangs: float = 0.004  # it hears and says nothing until it is switched off and on
+    gateway_killed: float = 0.05  # for each five minutes of each gateway
+
     # The office, for each commit; for each visit
     killed_before_commit: float = 0.01
     killed_after_commit: float = 0.01

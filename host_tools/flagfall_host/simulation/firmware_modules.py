@@ -10,11 +10,14 @@ import contextvars
 import sys
 import time
 import types
+import weakref
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import flagfall
+
+from flagfall_host.simulation.air import ClearWire, no_context
 
 FIRMWARE = Path(flagfall.__file__).parents[2]
 _HEAP = 512 * 1024
@@ -33,6 +36,7 @@ def _asyncio() -> types.ModuleType:
 
 # The tasks of one power-on: they end together when the power goes.
 powered_tasks: contextvars.ContextVar[set[asyncio.Task[Any]]] = contextvars.ContextVar("tasks")
+powered_board: contextvars.ContextVar[Any] = contextvars.ContextVar("board")
 
 
 def _create_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -59,6 +63,7 @@ def _modules() -> dict[str, types.ModuleType]:
     memory.__dict__.update(collect=lambda: 0, mem_alloc=lambda: 0, mem_free=lambda: _HEAP)
     clock = types.ModuleType("time")
     clock.__dict__.update(vars(time), ticks_ms=_ticks_ms, ticks_diff=_ticks_diff)
+    clock.ticks_add = lambda ticks, ms: ticks + ms & 0x3FFFFFFF  # type: ignore[attr-defined]
     system = types.ModuleType("sys")
     system.__dict__.update(vars(sys), print_exception=_print_exception)
     return {
@@ -110,10 +115,12 @@ def load() -> types.ModuleType:
     for name in [n for n in sys.modules if n == "drivers" or n.startswith("drivers.")]:
         del sys.modules[name]  # imported before, with CPython's clock
     with _in_place():
+        import app.uplink
         import drivers.pn532
         import drivers.pn532_hsu  # noqa: F401
         import unit
     _watch_payments(unit)
+    _put_in_the_air(app.uplink)
     return unit
 
 
@@ -124,6 +131,7 @@ def _watch_payments(unit: types.ModuleType) -> None:
         def __init__(self, journal: Any, utc_s: Any) -> None:
             super().__init__(journal, utc_s)
             self._board = utc_s.__self__
+            self._board.booking = self
 
         def payment(self, **fields: Any) -> int:
             self._board.payment(fields, None)
@@ -132,3 +140,31 @@ def _watch_payments(unit: types.ModuleType) -> None:
             return int(seq)
 
     unit.Booking = WatchedBooking  # type: ignore[attr-defined]
+
+
+def _put_in_the_air(uplink: Any) -> None:
+    """The uplink as it stands, on the simulated wire."""
+
+    class WatchedUplink(uplink.Uplink):  # type: ignore[misc, name-defined]
+        def __init__(self, board: Any, *arguments: Any) -> None:
+            super().__init__(board, *arguments)
+            board.uplink = self
+
+    uplink.Uplink = WatchedUplink
+    uplink.TlsWire = ClearWire
+    uplink.client_context = no_context
+    uplink._restarted_at = _EachItsOwn(uplink._restarted_at[0])
+
+
+class _EachItsOwn:
+    """A firmware's list of one value that outlives a unit's restart, for each power-on."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._values: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def __getitem__(self, _at: int) -> int:
+        return self._values.get(powered_board.get(), self._first)
+
+    def __setitem__(self, _at: int, value: int) -> None:
+        self._values[powered_board.get()] = value

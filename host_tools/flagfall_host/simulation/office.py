@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from flagfall.link import messages
 from flagfall.meter.clock_budget import LIMIT_S
 
@@ -23,11 +22,9 @@ from flagfall_host.depot.permit import TIME, push_permit
 from flagfall_host.depot.pull import pull
 from flagfall_host.depot.pulled import LostRecords
 from flagfall_host.errors import FlagfallError
-from flagfall_host.ledger.booking import BookingResult
-from flagfall_host.ledger.errors import StorageFailed
-from flagfall_host.ledger.ledger import Ledger, Receipt
 from flagfall_host.simulation.acquirer_line import AcquirerHost
 from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.mortal import Fate, Killed, MortalLedger
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.wires import Line, LineFaults
@@ -35,39 +32,11 @@ from flagfall_host.simulation.wires import Line, LineFaults
 _CLOCK_OFF_S = 2
 
 
-class Killed(BaseException):
-    """A program of the office's was killed."""
-
-
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-class MortalLedger(Ledger):
-    """The real ledger in a program that may be killed before or after any commit."""
-
-    office: "Office"
-
-    def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> BookingResult:
-        self.office.may_refuse()
-        result = super().book(unit_id, raws, journal_key)
-        self.office.booked(unit_id)
-        self.office.may_die("after booking")
-        return result
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[sa.Connection]:  # type: ignore[override]
-        self.office.may_refuse()
-        with super().writing() as connection:
-            yield connection
-        self.office.may_die("after a commit")
-
-    def receipt(self, unit_id: str) -> Receipt | None:
-        self.office.may_keep_receipt()
-        return super().receipt(unit_id)
 
 
 class Office:
@@ -81,11 +50,10 @@ class Office:
         chance: random.Random,
         faults: Faults,
         story: Story,
-        now,  # type: ignore[no-untyped-def]
+        now: Callable[[], int],
     ) -> None:
-        self.faults = faults
+        self.fate = Fate(chance, faults, story)
         self.kills = 0
-        self.on_receipt: Callable[[str, int], None] = lambda unit, seq: None
         self.path = folder / "ledger.sqlite"
         self._fleet = fleet
         self._host = host
@@ -96,36 +64,17 @@ class Office:
 
     # --- what may happen to a program --------------------------------------------------------
 
-    def _hits(self, rate: float) -> bool:
-        return self._chance.random() < rate
+    @property
+    def faults(self) -> Faults:
+        return self.fate.faults
 
-    def may_die(self, when: str) -> None:
-        if self._hits(self.faults.killed_after_commit):
-            raise Killed(when)
-
-    def booked(self, unit_id: str) -> None:
-        """What a unit may be told is safe here from now on."""
-        if self._ledger is not None:
-            self.on_receipt(unit_id, self._ledger.last_seq(unit_id))
-
-    def may_keep_receipt(self) -> None:
-        if self._hits(self.faults.receipt_kept):
-            raise Killed("before the receipt")
-
-    def may_refuse(self) -> None:
-        if self._hits(self.faults.database_refuses):
-            raise StorageFailed("the database is full")
-
-    def _before_commit(self, _connection: sa.Connection) -> None:
-        if self._hits(self.faults.killed_before_commit):
-            raise Killed("before a commit")
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self.fate.faults = faults
 
     def ledger(self) -> MortalLedger:
         if self._ledger is None:
-            plain = Ledger.open(self.path, lambda: int(self._now()))
-            self._ledger = MortalLedger(plain.engine, plain.now)
-            self._ledger.office = self
-            sa.event.listen(self._ledger.engine, "commit", self._before_commit)
+            self._ledger = MortalLedger.of(self.path, self._now, self.fate)
         return self._ledger
 
     def close(self) -> None:
@@ -182,7 +131,7 @@ class Office:
 
     def _set_clock(self, link: Link, taxi: Taxi, theirs: Any) -> None:
         """As `flagfall unit time` does it, with a permit if it is far off."""
-        right = taxi.outside.utc_start + int(self._now())
+        right = self._now()
         if not isinstance(theirs, int) or abs(theirs - right) <= _CLOCK_OFF_S:
             return
         try:
@@ -195,7 +144,7 @@ class Office:
 
     async def settle(self) -> bool:
         """Upload and settle. True if nothing is left open."""
-        self._host.down = self._hits(self.faults.acquirer_down)
+        self._host.down = self.fate.hits("acquirer_down")
         with self._mortal("settlement"):
             ledger = self.ledger()
             served = Served(Terminal(TERMINAL_ID, MERCHANT_ID))

@@ -25,14 +25,18 @@ from flagfall_host.bench.install import settings
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.provision import Identity, provision
 from flagfall_host.depot.push import push
-from flagfall_host.simulation import firmware_modules
+from flagfall_host.simulation import bounds, firmware_modules
 from flagfall_host.simulation.acquirer_line import AcquirerHost
+from flagfall_host.simulation.clear_tls import ClearKeys, certificate_push
 from flagfall_host.simulation.driver import Driver
 from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.fibers import fiber
 from flagfall_host.simulation.fleet import test_fleet
+from flagfall_host.simulation.gateways import PORT, GatewayProgram
+from flagfall_host.simulation.mortal import Killed
 from flagfall_host.simulation.office import Office
 from flagfall_host.simulation.power import PowerGone
+from flagfall_host.simulation.radio import GATEWAYS, Radio
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi, make_taxi
 from flagfall_host.simulation.virtual_loop import VirtualLoop
@@ -51,6 +55,10 @@ _CALLED_S = (10.0, 200.0)
 _SETTLE_S = (120.0, 500.0)
 _CARDS = 200
 _PROFILES = (["ecash", "oda"], ["oda", "ecash"])  # how a unit prefers to take a tap
+_GATEWAYS = ("gateway-1", "gateway-2", "gateway-3")
+_STAYS = 0.3  # of the units with a modem: the connection is kept
+_KILL_S = 300.0
+_DRAIN_S = 3 * 3_600.0
 _TARIFF = Path(__file__).with_name("tariff.toml")
 # All that an acquirer may do wrong; a refusal is its right, and no fault.
 _LOSSES = tuple(name for name in ACQUIRER_MENU if name != "decline")
@@ -69,6 +77,7 @@ class Outcome:
     events: int = 0
     simulated_s: float = 0.0
     story_sha256: str = ""
+    faults: dict[str, int] = field(default_factory=dict)  # how often each happened
     violation: str = ""
     story: list[str] = field(default_factory=list)
 
@@ -117,6 +126,7 @@ class _City:
         self._failed: BaseException | None = None
         self._units = units
         self._drivers: list[Driver] = []
+        self._gateways: list[GatewayProgram] = []
         self._office: Office
 
     def _chance(self, name: str) -> random.Random:
@@ -127,6 +137,10 @@ class _City:
         error = context.get("exception")
         if error is not None and not isinstance(error, PowerGone) and self._failed is None:
             self._failed = error
+
+    def _utc_s(self) -> int:
+        """The right time, UTC seconds since 2000."""
+        return _START + int(self._loop.time())
 
     def run(self) -> Outcome:
         outcome = self._outcome
@@ -139,7 +153,8 @@ class _City:
             outcome.violation = str(e)
         finally:
             self._end()
-        outcome.kills = self._office.kills
+        outcome.kills = self._office.kills + sum(g.kills for g in self._gateways)
+        outcome.faults = dict(sorted(self.story.fired.items()))
         outcome.taps = sum(d.taps for d in self._drivers)
         outcome.trips = sum(d.trips for d in self._drivers)
         outcome.cuts = sum(d.taxi.cuts for d in self._drivers)
@@ -204,20 +219,27 @@ class _City:
             self._chance("office"),
             self._faults,
             self.story,
-            loop.time,
+            self._utc_s,
         )
-        self._office.on_receipt = self._watch.receipted.__setitem__
+        self._office.fate.on_receipt = self._watch.receipted.__setitem__
         taxis = []
+        self._gateways = self._open_gateways()
         for number in range(1, self._units + 1):
             taxis.append(await self._new_taxi(f"TAXI-{number}"))
         tasks = [loop.create_task(d.run()) for d in self._drivers]
         programs = [loop.create_task(self._visits(d)) for d in self._drivers]
         programs.append(loop.create_task(self._settlements()))
+        houses = [loop.create_task(g.run()) for g in self._gateways]
+        programs += [loop.create_task(self._kills(g)) for g in self._gateways]
         end = loop.time() + self._hours * 3_600
         while loop.time() < end:
             await asyncio.sleep(min(10.0, end - loop.time()))
             self._must_be_well()
+            bounds.must_hold(taxis, self._gateways)
         await self._heal(taxis, tasks, programs, menu)
+        for house in houses:
+            house.cancel()
+        await asyncio.gather(*houses, return_exceptions=True)
         self._watch.books_agree(taxis, self._office.ledger(), book, self._wallet)
         await self._totals_agree(taxis)
         for taxi in taxis:
@@ -238,6 +260,10 @@ class _City:
             journal=_JOURNAL,
             trips=_TRIPS,
         )
+        if self._chance(f"modem {name}").random() < self._faults.uplink:
+            taxi.outside.radio = Radio(
+                name, self._chance(f"radio {name}"), self._faults, self.story, self._utc_s
+            )
         self._watch.unit(taxi)
         taxi.outside.on_payment = lambda fields, seq: self._watch.payment(name, fields, seq)
         await taxi.power_on()
@@ -255,10 +281,36 @@ class _City:
         with Link(line, fleet.unit_key, nonce=nonce) as link:
             identity = Identity(taxi.name, fleet.unit_key(taxi.name), fleet.public_der)
             profiles = self._chance(f"profiles {taxi.name}").choice(_PROFILES)
-            provision(link, identity, {**settings(k), "profiles": profiles})
+            chosen, certificate = {**settings(k), "profiles": profiles}, None
+            if taxi.outside.radio is not None:
+                chosen["uplink"] = self._uplink(taxi.name)
+                certificate = certificate_push(taxi.name, fleet.private_key)
+            provision(link, identity, chosen, certificate)
             capks = [row.hex() for row in catalogue.capk_tlvs()]
             push(link, "tariff", compile_tariff(_TARIFF))
             push(link, "capk", json.dumps(capks).encode())
+
+    def _uplink(self, name: str) -> dict[str, Any]:
+        stay = self._chance(f"uplink {name}").random() < _STAYS
+        return {"gateway": f"{GATEWAYS}:{PORT}", "apn": "test", "every_s": 1_800, "stay": stay}
+
+    def _open_gateways(self) -> list[GatewayProgram]:
+        keys = ClearKeys(self._fleet)
+        out = []
+        for name in _GATEWAYS if self._faults.uplink else ():
+            chance = self._chance(name)
+            gateway = GatewayProgram(
+                name, self._office.path, keys, chance, self._faults, self.story, self._utc_s
+            )
+            gateway.fate.on_receipt = self._watch.receipted.__setitem__
+            out.append(gateway)
+        return out
+
+    async def _kills(self, gateway: GatewayProgram) -> None:
+        while True:
+            await asyncio.sleep(_KILL_S)
+            if gateway.fate.hits("gateway_killed"):
+                gateway.die(Killed("between two things"))
 
     async def _visits(self, driver: Driver) -> None:
         """Pull a unit now and then, and soon when its driver calls."""
@@ -287,6 +339,8 @@ class _City:
         calm = self._faults.healed()
         menu.rate = 0.0
         self._office.faults = calm
+        for gateway in self._gateways:
+            gateway.fate.faults = calm
         for program in programs:
             program.cancel()
         await asyncio.gather(*programs, return_exceptions=True)
@@ -295,6 +349,8 @@ class _City:
             driver.stop = True
             outside = driver.taxi.outside
             outside.paper_ready = True
+            if outside.radio is not None:
+                outside.radio.heal(calm)
             outside.clock_error_s = 0
             for flash in (outside.journal_flash, outside.trips_flash):
                 flash.plan_cut(-1, "before")
@@ -305,6 +361,7 @@ class _City:
             driver.result()
         self._must_be_well()
         for taxi in taxis:
+            await self._drains(taxi)
             for _ in range(5):
                 if await fiber(self._office.visit, taxi):
                     break
@@ -315,6 +372,22 @@ class _City:
         if not done:
             raise Violation("the office cannot settle though nothing is wrong any more")
         self._must_be_well()
+
+    async def _drains(self, taxi: Taxi) -> None:
+        """A unit with a modem gets rid of its records by itself."""
+        if taxi.outside.radio is None:
+            return
+        until = self._loop.time() + _DRAIN_S
+        while not self._drained(taxi):
+            if self._loop.time() > until:
+                uplink = taxi.board and taxi.board.uplink and taxi.board.uplink.report.figures()
+                raise Violation(f"{taxi.name}: the uplink does not drain: {uplink}")
+            await asyncio.sleep(10)
+
+    @staticmethod
+    def _drained(taxi: Taxi) -> bool:
+        booking = taxi.board.booking if taxi.board is not None else None
+        return booking is not None and booking.news <= booking.journal.acked_seq
 
     async def _totals_agree(self, taxis: list[Taxi]) -> None:
         ledger = self._office.ledger()

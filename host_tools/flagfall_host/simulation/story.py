@@ -1,6 +1,7 @@
 """What happened, a line each, in the order it happened: the same seed tells the same story."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 
 
@@ -12,6 +13,7 @@ class Story:
         self._tell = tell
         self.lines: list[str] = []
         self.count = 0
+        self.fired: Counter[str] = Counter()
         self._hash = hashlib.sha256()
         self.clock: Callable[[], int] = lambda: 0
 
@@ -29,6 +31,10 @@ class Story:
         self.lines.append(line)
         if len(self.lines) > 2 * self._keep:
             del self.lines[: self._keep]
+
+    def strike(self, fault: str, times: int = 1) -> None:
+        """A fault has happened: `fired` counts each, untold."""
+        self.fired[fault] += times
 
     def last(self) -> list[str]:
         return self.lines[-self._keep :]

@@ -9,7 +9,7 @@ from typing import Any
 from flagfall_host.simulation import firmware_modules
 from flagfall_host.simulation.board import Outside, SimulatedBoard
 from flagfall_host.simulation.fibers import settle, within
-from flagfall_host.simulation.firmware_modules import powered_tasks
+from flagfall_host.simulation.firmware_modules import powered_board, powered_tasks
 from flagfall_host.simulation.power import PowerGone
 from flagfall_host.simulation.virtual_loop import running_loop
 
@@ -29,6 +29,7 @@ class Taxi:
         self.on_tone: Callable[[str], None] = lambda tone: None
         self.on_face: Callable[[dict[str, Any]], None] = lambda face: None
         self.board: SimulatedBoard | None = None
+        self.unit: Any = None  # the firmware's Unit that runs now
         self._unit = firmware_modules.load()
         self._waiters: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -95,7 +96,7 @@ class Taxi:
         if self._task is not None:
             await self._task
             self._task = None
-        self.board = None
+        self.board = self.unit = None
         self.face = {}
         self.outside.field.power(False)
         self._changed()
@@ -104,6 +105,7 @@ class Taxi:
         """Everything from power-on to power-off."""
         tasks: set[asyncio.Task[Any]] = set()
         powered_tasks.set(tasks)
+        powered_board.set(board)
         firmware = running_loop().create_task(self._firmware(board))
         await board.died.wait()
         self.cuts += 1
@@ -120,7 +122,8 @@ class Taxi:
 
         while True:
             try:
-                await self._unit.Unit(board, lambda port: PN532(HSU(port))).run()
+                self.unit = self._unit.Unit(board, lambda port: PN532(HSU(port)))
+                await self.unit.run()
             except Exception as e:
                 firmware_modules.defects.append(e)
             await asyncio.sleep(_RESTART_S)

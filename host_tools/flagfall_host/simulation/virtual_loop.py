@@ -37,6 +37,22 @@ class _Handle:
         return self.is_cancelled
 
 
+class Listener:
+    """A server of the simulation, as asyncio.Server is asked."""
+
+    def __init__(self, loop: "VirtualLoop", host: str, port: int, factory: Any) -> None:
+        self.host, self.port, self.factory = host, port, factory
+        self.sockets = (self,)
+        self._loop = loop
+
+    def getsockname(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    def close(self) -> None:
+        if self in self._loop._listeners:
+            self._loop._listeners.remove(self)
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Deterministic: callbacks in the order of their making, timers in the order of their time,
     those of one moment in the order of their making."""
@@ -53,6 +69,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[float, int, Any]] = []
         self._timers_made = 0
         self.callbacks = 0
+        self._listeners: list[Listener] = []
         self.hosts: dict[str, Callable[[asyncio.Protocol], Any]] = {}  # who answers by what name
 
     def time(self) -> float:
@@ -155,6 +172,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> Any:  # type: ignore[override]
         """To a host of the simulation. Raises ConnectionRefusedError."""
         return self.hosts[host](protocol_factory())
+
+    async def create_server(  # type: ignore[override]
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any
+    ) -> Any:
+        """Listen under a name of the simulation; several may listen under one."""
+        listener = Listener(self, host, port, protocol_factory)
+        self._listeners.append(listener)
+        return listener
+
+    def listening(self, host: str) -> list[Callable[[], asyncio.Protocol]]:
+        """The protocol factories of all who listen as `host`."""
+        return [each.factory for each in self._listeners if each.host == host]
+
+    def add_signal_handler(self, *_: Any) -> None:  # type: ignore[override]
+        """Programs of a simulation are killed without a signal."""
 
     # What BaseEventLoop leaves to a selector.
 

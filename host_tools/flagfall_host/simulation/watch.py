@@ -11,7 +11,7 @@ from flagfall.journal.record import length_at, seq_at
 from flagfall_host.acquirer.book import Book
 from flagfall_host.bench.cards.memory import CardMemory
 from flagfall_host.ledger.ledger import Ledger
-from flagfall_host.ledger.tables import PAYMENTS, TRIPS
+from flagfall_host.ledger.tables import PAYMENTS, RECORDS, TRIPS
 from flagfall_host.simulation.flash import BLOCK
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
@@ -128,12 +128,27 @@ class Watch:
         """Units, ledger, acquirer's book and the cards' purses, to the fen and to the tap."""
         with ledger.reading() as db:
             rows = [dict(r) for r in db.execute(sa.select(PAYMENTS)).mappings()]
+        for taxi in taxis:
+            self._no_gap(taxi, ledger)
         self._records_agree(taxis, rows)
         self._with_digits(rows)
         self._book_agrees(rows, book)
         self._purses_agree(rows, wallet)
         for taxi in taxis:
             self._trips_agree(taxi, ledger)
+
+    def _no_gap(self, taxi: Taxi, ledger: Ledger) -> None:
+        """Seqs from 1 without a gap, in epochs that only grow. A sector that failed may cost
+        some, which the ledger names."""
+        with ledger.reading() as db:
+            r = RECORDS.c
+            query = sa.select(r.seq, r.epoch).where(r.unit_id == taxi.name).order_by(r.seq)
+            found = [tuple(row) for row in db.execute(query)]
+        if found != sorted(found) or len({seq for seq, _ in found}) != len(found):
+            raise Violation(f"{taxi.name}: a seq is booked twice, or epochs go back")
+        if found and not taxi.outside.bad_sectors and found[-1][0] != len(found):
+            missing = set(range(1, found[-1][0])) - {seq for seq, _ in found}
+            raise Violation(f"{taxi.name}: records {sorted(missing)[:5]} are nowhere")
 
     def _trips_agree(self, taxi: Taxi, ledger: Ledger) -> None:
         """Every trip that was seen to run is recorded, once."""
