@@ -19,6 +19,7 @@ from app.receipts import Receipts
 from app.screen import Screen
 from app.seal import Seal
 from app.selftest import SelfTest
+from app.sign_in import SignIn
 from app.warnings import Warnings
 from flagfall.emv.aid import parse_aid
 from flagfall.emv.capk import CapkError, CapkStore
@@ -45,11 +46,12 @@ class Unit:
         self._make_reader = make_reader
         self._configuration = Configuration(board.files_root)
         self._payment_task = None
+        self._reader_made = None
         self._screen = Screen(board.display, board.buzzer, board.utc_s)
 
     async def run(self):
         """Bring the unit up and run it until new settings ask for a fresh start."""
-        self._payment_task = None  # of the run before: its buffers are needed again
+        self._payment_task = self._reader_made = None  # of the run before: their buffers
         self._configuration.load()
         gc.collect()
         c = self._configuration
@@ -89,7 +91,8 @@ class Unit:
         deny = self._deny_list(public_key, booking)
         payment = self._payment(journal_key, booking, duty, meter, capks, deny)
         receipts = Receipts(board.printer, c, meter, duty, booking, self._screen)
-        keys = Keys(board, meter, payment, receipts, duty, booking, self._screen)
+        sign_in = SignIn(board, self._reader, c, duty, booking, self._screen)
+        keys = Keys(board, meter, payment, receipts, duty, booking, self._screen, sign_in)
         seal = Seal(board, c.unit_id, public_key, duty, booking)
         office = Office(
             board, c, booking, meter, self._screen, seal, public_key, capks, deny, self._reading
@@ -97,9 +100,10 @@ class Unit:
         maintenance = Maintenance(board, c, booking, meter, duty, office, seal)
         maintenance.tests = SelfTest(board, meter, payment, keys, booking, self._screen)
         warnings = Warnings(board, meter, payment, receipts, booking, self._screen)
+        self._screen.lights = getattr(board, "lights", None)
         if payment is not None:
             payment.no_cards = warnings.no_cards
-            self._screen.lights = getattr(board, "lights", None)
+            sign_in.reader_lost = payment.reader_lost
             self._screen.reader("idle")
         house = Housekeeping(board, journal, checkpoints, meter, payment, booking, warnings)
         house.at_start()
@@ -203,6 +207,12 @@ class Unit:
         while True:
             await self._board.tick()
 
+    def _reader(self):
+        """The card reader, for payments and for drivers' cards."""
+        if self._reader_made is None:
+            self._reader_made = self._make_reader(self._board.reader_port())
+        return self._reader_made
+
     def _reading(self):
         """Whether a card is being read just now."""
         return self._payment_task is not None and self._payment_task.reading
@@ -260,7 +270,7 @@ class Unit:
             terminal.denied = deny.denied
         payment = Payment(
             self._board,
-            self._make_reader(self._board.reader_port()),
+            self._reader(),
             terminal,
             # A key's number is unique over the epochs: sealed data outlive a restart.
             Sealer(c.fleet_key, self._board.random, booking.journal.epoch & 0xFFFF),

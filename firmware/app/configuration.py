@@ -1,5 +1,5 @@
-# The small files a unit is given: identity, settings, tariff, CA keys, texts, campaigns. Each
-# whole or not at all.
+# The small files a unit is given: identity, settings, tariff, CA keys, texts, campaigns,
+# drivers. Each whole or not at all.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # A file is written beside its old self, flushed, and renamed over it: littlefs and POSIX both
@@ -13,6 +13,7 @@ from binascii import crc32, hexlify, unhexlify
 
 from flagfall import campaign, receipt, signed_file
 from flagfall.emv.capk import MAX_REVOKED
+from flagfall.roster import Roster, RosterError
 from micropython import const
 
 _IDENTITY = "identity.json"
@@ -24,6 +25,7 @@ _REVOKED = "revoked.json"
 _TEXTS = "texts.json"
 _CAMPAIGNS = "campaigns.json"
 _NEXT_CAMPAIGNS = "campaigns-next.json"
+_DRIVERS = "drivers.bin"
 _CLOCK = "clock.bin"
 _CERTIFICATE = "certificate.json"
 _ISU = "isu.bin"
@@ -108,6 +110,7 @@ class Configuration:
         self.campaigns = () if rows is None else parse_campaigns(rows)
         rows = self._read_signed("campaigns-next", _NEXT_CAMPAIGNS)
         self.next_campaigns = None if rows is None else bytes(rows)
+        self._read_signed("drivers", _DRIVERS)  # only its header is kept
 
     def newest(self, kind):
         """The highest version of this kind that the unit ever had; 0: none."""
@@ -265,6 +268,24 @@ class Configuration:
         texts = parse_texts(blob)
         self._write(_TEXTS, blob, header, "texts")
         self.texts = texts
+
+    def put_drivers(self, blob, header=None):
+        """Keep the list of those who may sign in. Raises ConfigurationError."""
+        try:
+            Roster(blob)
+        except RosterError as e:
+            raise ConfigurationError(str(e)) from None
+        self._write(_DRIVERS, blob, header, "drivers")
+
+    def drivers(self):
+        """The list of those who may sign in (flagfall.roster), read anew: it is needed twice a
+        day. None: there never was one. Raises RosterError if there was, and it is damaged."""
+        blob = self._read_signed("drivers", _DRIVERS)
+        if blob is not None:
+            return Roster(blob)
+        if self.newest("drivers"):
+            raise RosterError("drivers: the file is damaged")
+        return None
 
     def _check_identity(self, identity):
         unit_id = identity["unit_id"]

@@ -50,6 +50,7 @@ class Duty:
         self.shift_trips = self.shift_fares = 0
         self.shift_cards = self.shift_card_amount = 0
         self.shift_discounts = 0  # what campaigns paid of the shift's fares
+        self.wrong_tries = 0  # to sign in, since the last good one
         self._seq = 0
 
     def pack(self, snapshot, last_seq):
@@ -58,6 +59,8 @@ class Duty:
         flags = (1 if self.trip_booked else 0) | (2 if self.receipt_due else 0)
         if self.shift_discounts:
             flags |= 4
+        if self.wrong_tries:
+            flags |= 8
         head = struct.pack(
             _LAYOUT,
             self.trip,
@@ -73,6 +76,8 @@ class Duty:
         )
         if self.shift_discounts:
             head += struct.pack("<I", self.shift_discounts)
+        if self.wrong_tries:
+            head += bytes((min(self.wrong_tries, 255),))
         parts = [head, bytes((len(driver),)), driver, self.totals.pack(), bytes((len(self.torn),))]
         for seq, trip, shift, tag, context in self.torn:
             parts.append(struct.pack(_TORN, seq, trip, shift, tag, len(context)))
@@ -103,6 +108,10 @@ class Duty:
         if flags & 4:
             self.shift_discounts = struct.unpack("<I", blob[at : at + 4])[0]
             at += 4
+        self.wrong_tries = 0
+        if flags & 8:
+            self.wrong_tries = blob[at]
+            at += 1
         n = blob[at]
         at += 1
         self.driver = blob[at : at + n].decode()

@@ -1,7 +1,7 @@
 # The driver's keys: what each does in each position. No key needs a second look at the manual.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
-#   SIGN <driver>   sign in; again without text: sign out (For Hire only)
+#   SIGN <driver>   sign in (app/sign_in.py); again without text: sign out (For Hire only)
 #   HIRED           begin a trip, or go on after STOP
 #   STOP            end of the ride: the fare stands
 #   EXTRA <minor>   a supplement, kept apart from the fare
@@ -19,13 +19,14 @@ from flagfall.meter.taximeter import FOR_HIRE, STOPPED
 
 KEYS = ("SIGN", "HIRED", "STOP", "EXTRA", "CASH", "CARD", "PRINT", "FOR_HIRE")
 # While a card is waited for, these keys end the waiting (CARD does no more), others do nothing.
+# SIGN goes to whoever signs in.
 _ENDS_A_TAP = ("CARD", "CASH", "HIRED", "STOP", "FOR_HIRE")
 
 
 class Keys:
     """Reads the board's keys and acts on them."""
 
-    def __init__(self, board, meter, payment, receipts, duty, booking, screen):
+    def __init__(self, board, meter, payment, receipts, duty, booking, screen, sign_in):
         self._board = board
         self._meter = meter
         self._payment = payment
@@ -33,7 +34,9 @@ class Keys:
         self._duty = duty
         self._booking = booking
         self._screen = screen
-        self._tapping = None  # the task that waits for a card
+        self._sign_in = sign_in
+        self._tapping = None  # the task that waits for a card, or for whoever signs in
+        self._asking = None  # what it waits with: the payment, or the sign-in
         self._asked = False  # FOR_HIRE was pressed on an unpaid trip
         self.listener = None  # takes the keys instead, while the workshop tests them
         self._does = {
@@ -49,7 +52,7 @@ class Keys:
 
     @property
     def tapping(self):
-        """Whether a card is waited for, or a payment goes on."""
+        """Whether a card is waited for, or a payment or a sign-in goes on."""
         return self._tapping is not None
 
     async def run(self):
@@ -70,13 +73,16 @@ class Keys:
         if action is None:
             return
         if self._tapping is not None:
-            waiting = self._payment.waiting
+            waiting = self._asking.waiting
+            if waiting and key == "SIGN" and self._asking is self._sign_in:
+                self._sign_in.enter(text)
+                return
             if waiting and key not in _ENDS_A_TAP:
                 self._screen.tone("refused")
                 return
             # The passenger pays otherwise, or the ride goes on: stop asking for a card. What
             # is decided already comes to its end first.
-            self._payment.cancel()
+            self._asking.cancel()
             await self._tapping
             if waiting and key == "CARD":
                 return
@@ -84,8 +90,7 @@ class Keys:
         try:
             await action(text, asked)
         except Refused as e:
-            self._screen.say(str(e))
-            self._screen.tone("refused")
+            self._refuse(e)
         self._screen.refresh()
 
     async def _sign(self, driver, _asked):
@@ -99,13 +104,36 @@ class Keys:
             self._screen.say("Signed out")
         elif duty.driver:
             raise Refused("%s is signed in: sign out first" % duty.driver)
-        elif not driver:
-            raise Refused("Enter your number, then SIGN")
         else:
-            duty.sign_in(duty.shift + 1, driver[:32])
-            self._book_shift(schema.SIGN_IN, duty.shift, duty.driver)
-            self._screen.say("Signed in: %s, shift %d" % (duty.driver, duty.shift))
+            await self._ask_with(self._sign_in, self._begin_shift(driver))
+            return
         self._meter.checkpoint()
+
+    async def _begin_shift(self, typed):
+        """Runs beside the keys: whoever signs in may be asked for a PIN or a card."""
+        duty = self._duty
+        try:
+            driver = await self._sign_in.driver(typed)
+            if driver:
+                duty.sign_in(duty.shift + 1, driver)
+                self._book_shift(schema.SIGN_IN, duty.shift, duty.driver)
+                self._screen.say("Signed in: %s, shift %d" % (duty.driver, duty.shift))
+            else:
+                self._screen.say("Sign in")
+        except Refused as e:
+            self._refuse(e)
+        except Exception as e:  # a defect: other keys still work, the workshop reads of it
+            sys.print_exception(e)
+            self._booking.event(schema.SIGN_IN_REFUSED, repr(e))
+            self._screen.say("Sign-in failed: tell the office")
+        finally:
+            self._tapping = None
+        self._meter.checkpoint()
+        self._screen.refresh()
+
+    def _refuse(self, why):
+        self._screen.say(str(why))
+        self._screen.tone("refused")
 
     def _book_shift(self, event, shift, driver):
         duty = self._duty
@@ -155,7 +183,12 @@ class Keys:
         self._must_be_open()
         if self._payment is None:
             raise Refused("No card keys or limits loaded: take cash")
-        self._tapping = asyncio.create_task(self._pay_by_card())
+        await self._ask_with(self._payment, self._pay_by_card())
+
+    async def _ask_with(self, asking, coroutine):
+        self._asking = asking
+        self._tapping = asyncio.create_task(coroutine)
+        await asyncio.sleep_ms(0)  # it has begun before the next key may end it
 
     async def _pay_by_card(self):
         """Runs beside the keys, so that the driver can change his mind."""

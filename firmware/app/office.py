@@ -59,6 +59,7 @@ class Office:
             "revoked": self._revoked,
             "texts": self._texts,
             "campaigns": self._campaigns,
+            "drivers": self._drivers,
         }
 
     @property
@@ -224,6 +225,11 @@ class Office:
     def _campaigns(self, content, header):
         self._files.put_next_campaigns(content, header)
         self.step()
+        return False
+
+    def _drivers(self, content, header):
+        """In force with the next sign-in."""
+        self._files.put_drivers(content, header)
         return False
 
     def step(self):

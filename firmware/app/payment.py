@@ -94,6 +94,11 @@ class Payment:
         """The driver wants something else: stop waiting for a card."""
         self._cancelled = True
 
+    def reader_lost(self, why):
+        """The reader failed, here or in other hands: it is opened anew before the next tap."""
+        self._open = False
+        self.fault = why
+
     async def probe(self):
         """Wake the reader, switch its field on and off. Raises ReaderError."""
         self._open = False
@@ -126,8 +131,7 @@ class Payment:
             self._screen.reader("ready")
             return await self._taps(amount, utc_offset_s)
         except ReaderError as e:
-            self._open = False
-            self.fault = str(e)
+            self.reader_lost(str(e))
             self._booking.event(schema.READER_FAULT, str(e))
             self._screen.say("Card reader fault: %s. Take cash." % e)
             return False

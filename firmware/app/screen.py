@@ -21,6 +21,7 @@ class Screen:
         self._number = 0
         self._warning = ""
         self._key = None
+        self._secret = False
         self.lights = None  # of the card reader, where the board has them: `show(state)`
 
     def attach(self, meter, duty):
@@ -38,6 +39,11 @@ class Screen:
         if text != self._warning:
             self._warning = text
             self._number += 1
+
+    def secret(self, on):
+        """Whether what is typed now is nobody's business: the displays show stars for it."""
+        self._secret = on
+        self._number += 1
 
     def reader(self, state):
         """What the passenger sees at the reader: off, idle, ready, processing, read, alert."""
@@ -83,6 +89,8 @@ class Screen:
         }
         if self._warning:
             face["warning"] = self._warning
+        if self._secret:
+            face["secret"] = True
         self._show(face, key)
 
     def _show(self, face, key):

@@ -89,6 +89,8 @@ def compose(face, typed=""):
     message = _plain(face.get("message", "") or face.get("warning", ""))
     for i in range(2):
         lines[5 + i] = message[i * _COLUMNS : (i + 1) * _COLUMNS]
+    if face.get("secret"):
+        typed = "*" * len(typed)
     lines[7] = "> " + typed if typed else message[2 * _COLUMNS : 3 * _COLUMNS]
     return lines
 

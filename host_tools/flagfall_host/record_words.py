@@ -41,6 +41,8 @@ EVENTS = {
     schema.SEAL: "the seal switch",
     schema.SUPPLY: "the supply fell too low for cards",
     schema.CLOCK_FAULT: "the clock chip",
+    schema.SIGN_IN_REFUSED: "a sign-in was refused",
+    schema.DISPLAY_FAULT: "a display",
     schema.OFFICE_FILE: "a file of the office is in force",
     schema.PROGRAM: "the program",
     schema.METROLOGY_CHANGED: "other metrology files were permitted",

@@ -321,7 +321,7 @@ def test_all_the_keys_that_the_firmware_knows():
     from app.keys import Keys
     from drivers.keypad import LAYOUT
 
-    known = Keys(None, None, None, None, None, None, None)._does
+    known = Keys(None, None, None, None, None, None, None, None)._does
     there = [name for row in LAYOUT for name in row]
     for name in known:
         assert there.count(name) == 1, name

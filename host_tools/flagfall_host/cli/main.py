@@ -25,6 +25,7 @@ bench = typer.Typer(help="The simulated world: readers, cards, taxis.", no_args_
 _GROUPS = {
     "unit": ("unit", "app"),
     "fleet": ("fleet", "app"),
+    "driver": ("driver", "app"),
     "gateway": ("gateway", "app"),
     "ledger": ("ledger", "app"),
     "acquirer": ("acquirer", "app"),
@@ -48,7 +49,17 @@ _COMMANDS = {
 _PANELS = {
     **dict.fromkeys(("unit", "flash"), "At the unit's cable"),
     **dict.fromkeys(
-        ("config", "fleet", "close", "report", "ledger", "acquirer", "gateway", "update"),
+        (
+            "config",
+            "fleet",
+            "driver",
+            "close",
+            "report",
+            "ledger",
+            "acquirer",
+            "gateway",
+            "update",
+        ),
         "In the office",
     ),
     **dict.fromkeys(("fare", "verify", "tariff"), "Metrology"),

@@ -27,8 +27,8 @@ def push(
     what: Annotated[
         list[str],
         typer.Argument(
-            help="Kinds (tariff, config, capk, revoked, deny, texts, campaigns), files, a kind "
-            "and its file, or all: everything that differs from the office folder."
+            help="Kinds (tariff, config, capk, revoked, deny, texts, campaigns, drivers), files, "
+            "a kind and its file, or all: everything that differs from the office folder."
         ),
     ],
     port: Port,

@@ -22,7 +22,7 @@ from flagfall_host.depot.pushed_files import (
 OFFICE = "office"
 DOWNLOADS = "downloads"
 BUILT = "built"
-PER_UNIT = (PushKind.TARIFF, PushKind.CONFIG)
+PER_UNIT = (PushKind.TARIFF, PushKind.CONFIG, PushKind.DRIVERS)
 
 
 class OfficeFolder:
@@ -59,7 +59,7 @@ class OfficeFolder:
         path = self._file(kind)
         if path is None:
             raise PushedFileError(f"{self.path / f'{kind}.toml'}: not there: name a file instead")
-        return read_pushed_file(kind, str(path))
+        return read_pushed_file(kind, str(path), unit_id)
 
     def deny(self) -> tuple[set[str], list[tuple[str, str]]]:
         """(card numbers, ranges) of all deny files together."""
@@ -138,7 +138,7 @@ class OfficeFolder:
 
 
 # Pushed first; none of these makes a unit start anew.
-_FILES = (PushKind.REVOKED, PushKind.TEXTS, PushKind.CAMPAIGNS)
+_FILES = (PushKind.REVOKED, PushKind.TEXTS, PushKind.CAMPAIGNS, PushKind.DRIVERS)
 
 
 def _toml(path: Path) -> dict[str, Any]:

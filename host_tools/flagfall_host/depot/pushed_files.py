@@ -17,6 +17,7 @@ from flagfall import campaign, clock
 from flagfall.emv.capk import CapkError, CapkStore, parse_capk
 from flagfall.receipt import WIDTH
 
+from flagfall_host.depot.roster_file import DriverError, DriversFile
 from flagfall_host.errors import FlagfallError
 from flagfall_host.tariffs.compiler import compile_tariff
 
@@ -31,6 +32,7 @@ class PushKind(enum.StrEnum):
     DENY = "deny"
     TEXTS = "texts"
     CAMPAIGNS = "campaigns"
+    DRIVERS = "drivers"
 
 
 KINDS = {kind.value: kind for kind in PushKind}
@@ -40,12 +42,12 @@ class PushedFileError(FlagfallError):
     """A file that cannot be read as what it is pushed for."""
 
 
-def read_pushed_file(kind: PushKind, name: str) -> bytes:
+def read_pushed_file(kind: PushKind, name: str, unit_id: str = "") -> bytes:
     """The content that goes to the unit, of any kind but `deny` (see `deny_entries`).
 
     A tariff is compiled from its name or TOML file, or taken as it is if it is compiled already.
-    CA keys are a JSON list of hex TLVs, text with one hex TLV a line, or TOML; all else is TOML
-    or JSON. Raises PushedFileError, or the tariff compiler's errors.
+    CA keys are a JSON list of hex TLVs, text with one hex TLV a line, or TOML; of drivers, those
+    of `unit_id`; all else is TOML or JSON. Raises PushedFileError, or the compiler's errors.
     """
     path = Path(name)
     if kind is PushKind.TARIFF:
@@ -53,6 +55,8 @@ def read_pushed_file(kind: PushKind, name: str) -> bytes:
             return _read(path)  # compiled already; the unit checks it
         return compile_tariff(path if path.is_file() else name)
     text = _text(path)
+    if kind is PushKind.DRIVERS:
+        return _drivers(path, unit_id)
     if kind is PushKind.CAPK:
         return _capks(path, text)
     fields = _fields(path, text)
@@ -130,6 +134,15 @@ def _dumped(path: Path, fields: dict[str, Any]) -> bytes:
         return json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
     except TypeError as e:
         raise PushedFileError(f"{path}: only texts, numbers, lists and tables: {e}") from e
+
+
+def _drivers(path: Path, unit_id: str) -> bytes:
+    if path.suffix != ".toml":
+        raise PushedFileError(f"{path}: `flagfall driver import {path}` first, then push drivers")
+    try:
+        return DriversFile(path).content(unit_id)
+    except DriverError as e:
+        raise PushedFileError(str(e)) from e
 
 
 def _capks(path: Path, text: str) -> bytes:

@@ -138,6 +138,43 @@ def test_push_all_and_see_what_is_in_force(garage: Garage, office: Path, tmp_pat
         assert any("Thank you for riding" in line for line in taxi.world.paper.jobs[-1])
 
 
+def test_drivers_go_to_the_unit_that_they_drive(
+    garage: Garage, office: Path, tmp_path: Path
+) -> None:
+    with garage.taxi(tmp_path / "taxi") as taxi:
+        taxi.unit.power_on()
+        taxi.press("SIGN", what="the sign-out", driver="")
+        (tmp_path / "them.csv").write_text(f"number,pin,units\n17,246810,{UNIT_ID}\n18,864209,X\n")
+        run = flagfall("driver", "import", tmp_path / "them.csv", "--fleet", office)
+        assert run.returncode == 0 and "delete it" in run.stderr
+        run = push(taxi, office, tmp_path / "them.csv")
+        assert run.returncode == 1 and "Put the kind before it" in run.stderr
+        run = push(taxi, office, "drivers", tmp_path / "them.csv")
+        assert run.returncode == 1 and "flagfall driver import" in run.stderr
+        run = push(taxi, office, "all")
+        assert "drivers version 1: in force" in run.stdout, run.stdout + run.stderr
+        restarted(taxi)
+        assert kinds(taxi, office)["drivers"]["state"] == "the same"
+        assert "version 1: in force already" in push(taxi, office, "drivers").stdout
+        for number, signs_in in (("18", False), ("17", True)):
+            taxi.world.press("SIGN", number)
+            taxi.world.run(300)
+            taxi.world.wait_face("the question", message=f"PIN of {number}, then SIGN")
+            taxi.world.press("SIGN", "246810")
+            taxi.world.run(300)
+            says = "Signed in: 17, shift 2" if signs_in else "Wrong number or PIN"
+            taxi.world.wait_face("the verdict", message=says)
+        assert taxi.face["driver"] == "17"
+        # Who is taken off the list goes on until he signs out.
+        assert flagfall("driver", "remove", "17", "--fleet", office).returncode == 0
+        run = push(taxi, office, "drivers")
+        assert run.returncode == 1 and "nobody could sign in there" in run.stderr
+        assert flagfall("driver", "sign-in", "number", "--fleet", office).returncode == 0
+        assert "drivers version 2" in push(taxi, office, "drivers").stdout
+        taxi.press("SIGN", what="the sign-out", driver="")
+        taxi.press("SIGN", "5", what="the sign-in by number alone", driver="5")
+
+
 def test_a_campaign_pays_a_part_of_a_fare_paid_by_tap(
     garage: Garage, office: Path, tmp_path: Path
 ) -> None:

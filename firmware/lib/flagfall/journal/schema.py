@@ -56,12 +56,14 @@ K_CHANGED = 13
 SETTINGS_CHANGED = 14
 UPLINK = 15
 SELF_TEST = 16
-OFFICE_FILE = 17  # deny list, revocations, texts or campaigns of the office are in force
+OFFICE_FILE = 17  # deny list, revocations, texts, campaigns or drivers of the office are in force
 PROGRAM = 18  # an update: taken, in force, given up
 METROLOGY_CHANGED = 19
 SEAL = 20  # the seal switch: opened, closed
 SUPPLY = 21  # the vehicle's supply fell below what cards may be taken with
 CLOCK_FAULT = 22  # the clock chip has lost the time, or does not answer
+SIGN_IN_REFUSED = 23  # a wrong PIN, or a number or card that is nobody's
+DISPLAY_FAULT = 24  # a display does not answer, or answers again
 
 UNKNOWN_BALANCE = 0xFFFFFFFF
 
