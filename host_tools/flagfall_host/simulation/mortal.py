@@ -25,6 +25,9 @@ class Fate:
     def __init__(self, chance: random.Random, faults: Faults, story: Story) -> None:
         self.faults = faults
         self.on_receipt: Callable[[str, int], None] = lambda unit, seq: None
+        # Of the program and of those that follow it: a death closes its connections, and it
+        # keeps the statements that it has compiled.
+        self.engine: sa.Engine | None = None
         self._chance = chance
         self._story = story
 
@@ -60,10 +63,11 @@ class MortalLedger(Ledger):
     @classmethod
     def of(cls, path: Any, now: Callable[[], int], fate: Fate) -> "MortalLedger":
         """Open the ledger at `path` in a program of its own."""
-        plain = Ledger.open(path, now)
-        ledger = cls(plain.engine, plain.now)
+        if fate.engine is None:
+            fate.engine = Ledger.open(path).engine
+            sa.event.listen(fate.engine, "commit", fate.before_commit)
+        ledger = cls(fate.engine, now)
         ledger.fate = fate
-        sa.event.listen(ledger.engine, "commit", fate.before_commit)
         return ledger
 
     def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> BookingResult:

@@ -93,10 +93,13 @@ class Taxi:
         await self._gone()
 
     async def _gone(self) -> None:
-        if self._task is not None:
-            await self._task
-            self._task = None
-        self.board = self.unit = None
+        ending = self._task
+        if ending is None:
+            return
+        await ending
+        if ending is not self._task:
+            return  # another saw it too, and the power may be on again
+        self._task = self.board = self.unit = None
         self.face = {}
         self.outside.field.power(False)
         self._changed()
