@@ -1,8 +1,11 @@
 """The test keys of the bench cards, read from `test_keys.json` beside this file."""
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import accumulate
+from operator import mul
 from pathlib import Path
 
 from flagfall_host.bench.cards import sm2
@@ -12,17 +15,17 @@ TEST_KEYS = Path(__file__).with_name("test_keys.json")
 
 @dataclass(frozen=True)
 class RsaKey:
-    """An RSA key of any size in whole bytes."""
+    """An RSA key of any size in whole bytes, of two primes or of several smaller ones, with which
+    Python signs faster (RFC 8017, 3.2)."""
 
-    p: int
-    q: int
+    primes: tuple[int, ...]
     e: int
 
     @cached_property
     def n(self) -> int:
-        return self.p * self.q
+        return math.prod(self.primes)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of the modulus."""
         return (self.n.bit_length() + 7) // 8
@@ -37,20 +40,23 @@ class RsaKey:
         return self.e.to_bytes((self.e.bit_length() + 7) // 8, "big")
 
     @cached_property
-    def _private(self) -> tuple[int, int, int]:
-        """Both private exponents and the inverse of q (RFC 8017, 3.2)."""
-        d_p, d_q = pow(self.e, -1, self.p - 1), pow(self.e, -1, self.q - 1)
-        return d_p, d_q, pow(self.q, -1, self.p)
+    def _private(self) -> list[tuple[int, int, int, int]]:
+        """For each prime: itself, its private exponent, the product of those before it and the
+        inverse of that."""
+        before = list(accumulate(self.primes[:-1], mul, initial=1))
+        return [
+            (prime, pow(self.e, -1, prime - 1), product, pow(product, -1, prime))
+            for prime, product in zip(self.primes, before, strict=True)
+        ]
 
     def sign(self, block: bytes) -> bytes:
         """The private operation on a block of `size` bytes (EMV Book 2, B2.1.2)."""
         if len(block) != self.size:
             raise ValueError(f"block of {len(block)} bytes under a key of {self.size}")
         m = int.from_bytes(block, "big")
-        d_p, d_q, q_inverse = self._private
-        sp = pow(m, d_p, self.p)
-        sq = pow(m, d_q, self.q)
-        s = sq + self.q * ((sp - sq) * q_inverse % self.p)
+        s = 0
+        for prime, exponent, product, inverse in self._private:
+            s += product * ((pow(m, exponent, prime) - s) * inverse % prime)
         return s.to_bytes(self.size, "big")
 
 
@@ -76,7 +82,8 @@ def _file() -> dict[str, dict]:
 def rsa(name: str) -> RsaKey:
     """The RSA test key `name`, such as "issuer-1152"."""
     entry = _file()["rsa"][name]
-    return RsaKey(int(entry["p"], 16), int(entry["q"], 16), entry["e"])
+    primes = tuple(int(entry[name], 16) for name in "pqrs" if name in entry)
+    return RsaKey(primes, entry["e"])
 
 
 @cache

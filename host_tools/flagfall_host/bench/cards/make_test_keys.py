@@ -8,6 +8,7 @@ library refuses (1976 and 1984 bit are multiples of 8, not of 64) come from our 
 """
 
 import json
+import math
 import random
 import secrets
 from pathlib import Path
@@ -16,7 +17,7 @@ from flagfall_host.bench.cards import sm2
 
 _FILE = Path(__file__).with_name("test_keys.json")
 
-# name, bits, public exponent
+# name, bits, public exponent; four primes instead of two if a simulated city signs with it
 _RSA = (
     ("ca-1152", 1152, 3),
     ("ca-1408", 1408, 3),
@@ -34,6 +35,7 @@ _RSA = (
     ("icc-1408", 1408, 65537),
     ("icc-1976", 1976, 3),
     ("icc-visitor", 1152, 3),
+    ("icc-quick", 1152, 3, 4),
 )
 _SM2 = ("ca-sm2", "issuer-sm2", "icc-sm2")
 _MASTER = ("test_imk_ac", "test_imk_mac")
@@ -67,20 +69,17 @@ def _prime(bits: int, e: int) -> int:
             return p
 
 
-def _rsa(bits: int, e: int) -> dict[str, object]:
-    p = _prime(bits // 2, e)
-    q = _prime(bits - bits // 2, e)
-    while q == p:
-        q = _prime(bits - bits // 2, e)
-    if (p * q).bit_length() != bits:
-        return _rsa(bits, e)
-    return {"bits": bits, "e": e, "p": f"{p:X}", "q": f"{q:X}"}
+def _rsa(bits: int, e: int, count: int = 2) -> dict[str, object]:
+    primes = [_prime(bits // count, e) for _ in range(count)]
+    if len(set(primes)) < count or math.prod(primes).bit_length() != bits:
+        return _rsa(bits, e, count)
+    return {"bits": bits, "e": e, **{k: f"{v:X}" for k, v in zip("pqrs", primes, strict=False)}}
 
 
 def main() -> None:
     keys = {
         "note": "TEST KEYS of the bench cards. Public. Never load them into a unit that trades.",
-        "rsa": {name: _rsa(bits, e) for name, bits, e in _RSA},
+        "rsa": {name: _rsa(*settings) for name, *settings in _RSA},
         "sm2": {name: f"{secrets.randbelow(sm2.N - 2) + 1:064X}" for name in _SM2},
         "master": {name: secrets.token_hex(16).upper() for name in _MASTER},
     }
