@@ -24,6 +24,7 @@ class Fate:
 
     def __init__(self, chance: random.Random, faults: Faults, story: Story) -> None:
         self.faults = faults
+        # What a unit may be told from now on: the ledger has everything up to that record.
         self.on_receipt: Callable[[str, int], None] = lambda unit, seq: None
         # Of the program and of those that follow it: a death closes its connections, and it
         # keeps the statements that it has compiled.
@@ -73,7 +74,6 @@ class MortalLedger(Ledger):
     def book(self, unit_id: str, raws: list[bytes], journal_key: bytes) -> BookingResult:
         self.fate.may_refuse()
         result = super().book(unit_id, raws, journal_key)
-        self.fate.on_receipt(unit_id, self.last_seq(unit_id))
         self.fate.may_die("after booking")
         return result
 
@@ -96,4 +96,7 @@ class MortalLedger(Ledger):
 
     def receipt(self, unit_id: str) -> Receipt | None:
         self.fate.may_keep_receipt()
-        return super().receipt(unit_id)
+        receipt = super().receipt(unit_id)
+        if receipt is not None:
+            self.fate.on_receipt(unit_id, receipt.seq)
+        return receipt
