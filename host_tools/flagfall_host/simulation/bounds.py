@@ -29,8 +29,8 @@ def of_unit(taxi: Taxi) -> Iterator[Bound]:
         if connection is not None:
             yield "bytes on their way up", connection.up.bytes, IN_FLIGHT
             yield "bytes on their way down", connection.down.bytes, IN_FLIGHT
-    if board is None or unit is None:
-        return
+    if board is None or board.dead or unit is None:
+        return  # what a unit leaves that lost its power in the middle of something is nobody's
     if board.booking is not None:
         journal = board.booking.journal
         yield "records without room", board.booking.lost, 0
