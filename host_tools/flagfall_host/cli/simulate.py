@@ -1,18 +1,27 @@
-"""`flagfall simulate`: the whole system under every fault, from one seed."""
+"""`flagfall simulate`: the whole system under every fault, from one seed or from many."""
 
+import contextlib
 import json
+import secrets
 import sys
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flagfall_host.errors import FlagfallError
+
+if TYPE_CHECKING:
+    from flagfall_host.simulation.many import City, Sums
+    from flagfall_host.simulation.simulation import Outcome
+
+_FRESH_BITS = 48  # of a first seed that nobody has tried
+_SAY_S = 60.0  # where no terminal shows the progress
 
 
 class SimulationFailed(FlagfallError):
@@ -22,8 +31,15 @@ class SimulationFailed(FlagfallError):
 
 
 def simulate(
-    seed: Annotated[int, typer.Option(help="The first seed.")] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The first seed; 1 if not given, with --taps one nobody has tried."),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, one after the other.")] = 1,
+    taps: Annotated[
+        int | None, typer.Option(min=1, help="Run seeds until so many taps were made.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the work.")] = 1,
     units: Annotated[int, typer.Option(min=1, max=50, help="Taxis in the city.")] = 3,
     hours: Annotated[
         float, typer.Option(min=0.1, max=48, help="Simulated hours before all is healed.")
@@ -39,6 +55,10 @@ def simulate(
         bool, typer.Option(help="After a failure, look for the shortest run that fails too.")
     ] = True,
     story: Annotated[bool, typer.Option(help="Tell what happens, a line each.")] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="With --taps: the file of the sums. The same command goes on from it."),
+    ] = None,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per seed.")
     ] = False,
@@ -49,7 +69,7 @@ def simulate(
     chance, wires and flash are simulated. The same seed tells the same story, byte for byte.
     A failure prints the seed, how to see it again, and the story up to it. Exit code 4.
     """
-    from flagfall_host.simulation import bugs
+    from flagfall_host.simulation import bugs, many
     from flagfall_host.simulation.faults import Faults, read
 
     if bug == "list":
@@ -57,75 +77,92 @@ def simulate(
             typer.echo(f"{name:32} {what}")
         return
     warnings.filterwarnings("ignore", module="pyemv")
-    rates = read(faults) if faults else Faults()
-    _run(range(seed, seed + seeds), _City(units, hours, rates, bug), shrink, story, json_output)
+    city = many.City(units, hours, read(faults) if faults else Faults(), bug)
+    with bugs.switched_on(bug):  # such a bug there is
+        pass
+    sums = many.kept(keep, city) if keep and seed is None else None
+    if sums is None or sums.taps >= (taps or 0):
+        fresh = 1 if taps is None else secrets.randbits(_FRESH_BITS)
+        sums = many.Sums(fresh if seed is None else seed)
+    if keep:
+        many.keep(keep, city, sums)
+    tell = typer.echo if story else None
+    results = many.outcomes(city, sums.next_seed, 1 if story else jobs, tell)
+    with contextlib.closing(results), _Progress(sums, taps, seeds, story or json_output) as show:
+        while not show.finished:
+            outcome, cpu_s = next(results)
+            if json_output:
+                typer.echo(json.dumps(outcome.as_json()))
+            if outcome.violation:
+                break
+            show.add(outcome, cpu_s)
+            if keep:
+                many.keep(keep, city, sums)
+    if outcome.violation:
+        if not story and not json_output:
+            city, outcome = _shortest(city, outcome) if shrink else (city, outcome)
+            sys.stderr.write("\n".join(outcome.story[-40:]) + "\n")
+        raise SimulationFailed(
+            f"seed {outcome.seed}: {outcome.violation}. See it again: "
+            f"{city.command(outcome.seed)} --story"
+        )
+    if not json_output:
+        typer.echo(f"{sums.words()}: no violation, units, cards, ledger and acquirer agree")
 
 
-@dataclass(frozen=True)
-class _City:
-    """What is the same for all seeds."""
+class _Progress(contextlib.AbstractContextManager["_Progress"]):
+    """Adds to `sums` until there are so many taps, or seeds, and shows how far it is."""
 
-    units: int
-    hours: float
-    faults: Any
-    bug: str | None
-
-    def command(self, seed: int) -> str:
-        """What shows a run again."""
-        words = f"flagfall simulate --seed {seed} --units {self.units} --hours {self.hours:g}"
-        return words + (f" --bug {self.bug}" if self.bug else "")
-
-
-def _run(seeds: range, city: _City, shrink: bool, story: bool, json_output: bool) -> None:
-    from flagfall_host.simulation import bugs
-    from flagfall_host.simulation.simulation import run
-
-    console = Console(stderr=True)
-    started = time.monotonic()
-    taps = approved = cuts = kills = 0
-    with (
-        bugs.switched_on(city.bug),
-        Progress(
+    def __init__(self, sums: "Sums", taps: int | None, seeds: int, silent: bool) -> None:
+        self._sums = sums
+        self._of_taps = taps is not None
+        self._total = taps or seeds
+        self._began = time.monotonic() - sums.wall_s
+        self._said = time.monotonic()
+        console = Console(stderr=True)
+        self._says = self._of_taps and not console.is_terminal and not silent
+        self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console,
-            disable=len(seeds) == 1 or story or json_output,
-        ) as progress,
-    ):
-        task = progress.add_task("seeds", total=len(seeds))
-        for seed in seeds:
-            tell = typer.echo if story else None
-            outcome = run(seed, units=city.units, hours=city.hours, faults=city.faults, tell=tell)
-            progress.advance(task)
-            taps += outcome.taps
-            approved += outcome.approved
-            cuts += outcome.cuts
-            kills += outcome.kills
-            if json_output:
-                typer.echo(json.dumps(outcome.as_json()))
-            if outcome.violation:
-                if not story and not json_output:
-                    city, outcome = _shortest(seed, city, outcome) if shrink else (city, outcome)
-                    sys.stderr.write("\n".join(outcome.story[-40:]) + "\n")
-                raise SimulationFailed(
-                    f"seed {seed}: {outcome.violation}. See it again: {city.command(seed)} --story"
-                )
-    if not json_output:
-        typer.echo(
-            f"seeds: {len(seeds)}; {taps} taps, {approved} approved, {cuts} "
-            f"losses of power, {kills} programs killed: units, cards, ledger and acquirer agree "
-            f"({time.monotonic() - started:.0f} s)"
+            disable=silent or self._total == 1 or not console.is_terminal,
         )
+        unit = "taps" if self._of_taps else "seeds"
+        self._task = self._bar.add_task(unit, total=self._total, completed=self._done)
+        if self._of_taps and not silent:
+            console.print(f"from seed {sums.next_seed} on", highlight=False)
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    @property
+    def _done(self) -> int:
+        return self._sums.taps if self._of_taps else self._sums.seeds
+
+    @property
+    def finished(self) -> bool:
+        return self._done >= self._total
+
+    def add(self, outcome: "Outcome", cpu_s: float) -> None:
+        self._sums.add(outcome, cpu_s)
+        self._sums.wall_s = time.monotonic() - self._began
+        self._bar.update(self._task, completed=self._done)
+        if self._says and time.monotonic() - self._said > _SAY_S:
+            self._said = time.monotonic()
+            sys.stderr.write(f"{self._sums.words()}: no violation\n")
 
 
-def _shortest(seed: int, city: _City, failed: Any) -> tuple[_City, Any]:
+def _shortest(city: "City", failed: "Outcome") -> "tuple[City, Outcome]":
     from flagfall_host.simulation.shrink import shortest
-    from flagfall_host.simulation.simulation import run
 
     units, hours, outcome = shortest(
-        lambda units, hours: run(seed, units=units, hours=hours, faults=city.faults),
+        lambda units, hours: replace(city, units=units, hours=hours).run(failed.seed),
         failed,
         city.units,
         city.hours,
