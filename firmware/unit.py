@@ -99,7 +99,7 @@ class Unit:
         )
         maintenance = Maintenance(board, c, booking, meter, duty, office, seal)
         maintenance.tests = SelfTest(board, meter, payment, keys, booking, self._screen)
-        warnings = Warnings(board, meter, payment, receipts, booking, self._screen)
+        warnings = Warnings(board, c, duty, meter, payment, receipts, booking, self._screen)
         self._screen.lights = getattr(board, "lights", None)
         if payment is not None:
             payment.no_cards = warnings.no_cards

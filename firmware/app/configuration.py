@@ -83,6 +83,7 @@ class Configuration:
         self.texts = {}  # "header" and "footer": lines of a receipt
         self.signed = {}  # kind: its signed_file.Header; "tariff-next" is a kind here too
         self._versions = {}  # kind: the highest version there ever was
+        self.writes = 0  # files written since the start
         self.clock_budget = None  # flagfall.meter.clock_budget, packed
 
     def load(self):
@@ -119,6 +120,11 @@ class Configuration:
             if name in self.signed:
                 newest = max(newest, self.signed[name].version)
         return newest
+
+    def versions(self):
+        """The sum of `newest` over the kinds of file: it grows with each file that is put in force
+        and never falls, but where somebody puts old files back."""
+        return sum([self.newest(kind) for kind in signed_file.KINDS])
 
     def note_version(self, kind, version):
         """Remember that there was this version, whatever becomes of its file."""
@@ -347,6 +353,7 @@ class Configuration:
             f.write(hexlify(crc32(blob, crc32(raw)).to_bytes(4, "big")))
             f.flush()
         os.rename(path + ".new", path)
+        self.writes += 1
         if header is not None:
             self.signed[kind] = header
         else:

@@ -51,6 +51,7 @@ class Duty:
         self.shift_cards = self.shift_card_amount = 0
         self.shift_discounts = 0  # what campaigns paid of the shift's fares
         self.wrong_tries = 0  # to sign in, since the last good one
+        self.file_versions = 0  # the highest sum of versions that the office's files ever had
         self._seq = 0
 
     def pack(self, snapshot, last_seq):
@@ -61,6 +62,8 @@ class Duty:
             flags |= 4
         if self.wrong_tries:
             flags |= 8
+        if self.file_versions:
+            flags |= 16
         head = struct.pack(
             _LAYOUT,
             self.trip,
@@ -78,6 +81,8 @@ class Duty:
             head += struct.pack("<I", self.shift_discounts)
         if self.wrong_tries:
             head += bytes((min(self.wrong_tries, 255),))
+        if self.file_versions:
+            head += struct.pack("<I", self.file_versions)
         parts = [head, bytes((len(driver),)), driver, self.totals.pack(), bytes((len(self.torn),))]
         for seq, trip, shift, tag, context in self.torn:
             parts.append(struct.pack(_TORN, seq, trip, shift, tag, len(context)))
@@ -112,6 +117,10 @@ class Duty:
         if flags & 8:
             self.wrong_tries = blob[at]
             at += 1
+        self.file_versions = 0
+        if flags & 16:
+            self.file_versions = struct.unpack("<I", blob[at : at + 4])[0]
+            at += 4
         n = blob[at]
         at += 1
         self.driver = blob[at : at + n].decode()
@@ -175,6 +184,12 @@ class Duty:
         """The payment that was about to debit is torn, by record `seq`: its card may return."""
         trip, shift, tag, _, n = struct.unpack(INTENT, self.intent[:INTENT_FIXED])
         self.torn.append((seq, trip, shift, tag, self.intent[INTENT_FIXED : INTENT_FIXED + n]))
+
+    def older_files(self, versions):
+        """Whether the office's files, whose versions have this sum, are older than those there
+        were: somebody put old ones back. The highest sum goes into the checkpoints."""
+        self.file_versions = max(self.file_versions, versions)
+        return versions < self.file_versions
 
     # Changes, each after its record is in flash.
 

@@ -25,6 +25,7 @@ class Housekeeping:
 
     def at_start(self):
         """Before the first trip: a fresh sector and this epoch's wrapped key are ready."""
+        self._warnings.look_at_files()
         self._journal.idle()
         self._checkpoints.idle()
         if self._payment is not None and self._journal.room_for_card():

@@ -88,6 +88,7 @@ class Office:
             elif kind in self._takes:
                 header, content = self._opened(kind, blob)
                 if header is not None and self._stands(kind, header):
+                    self._files.note_version(kind, header.version)
                     return False
                 if kind in _SEALED and self._seal is not None:
                     self._seal.require(kind, blob)

@@ -20,8 +20,10 @@ _SENSOR_S = const(600)  # how long a sensor that gave nonsense is spoken of
 class Warnings:
     """`look` once a second. `no_cards()`: why no card may be taken now, or None."""
 
-    def __init__(self, board, meter, payment, receipts, booking, screen):
+    def __init__(self, board, files, duty, meter, payment, receipts, booking, screen):
         self._board = board
+        self._files = files
+        self._duty = duty
         self._meter = meter
         self._payment = payment
         self._receipts = receipts
@@ -36,6 +38,8 @@ class Warnings:
         self._clock = None
         self._sensor_faults = 0
         self._sensor_until = 0
+        self._old_files = False
+        self._files_looked_at = -1
 
     def look(self):
         """Look at everything once, book what has changed, show the gravest warning."""
@@ -44,12 +48,15 @@ class Warnings:
         self._look_at_clock()
         self._look_at_ignition()
         self._look_at_sensor()
+        self.look_at_files()
         self._screen.warn(self.text())
 
     def no_cards(self):
         """Why no card may be taken now, or None. Clock and journal are the payment's own."""
         if self._weak:
             return "Supply %s: start the engine. Take cash." % _volts(self._mv)
+        if self._old_files:
+            return "Old files: the office must push. Take cash."
         return None
 
     def text(self):
@@ -59,6 +66,8 @@ class Warnings:
             return "Supply %s: start the engine, no cards" % _volts(self._mv)
         if self._board.utc_s() < _CLOCK_FLOOR:
             return "Clock lost: office must set it, no cards"
+        if self._old_files:
+            return "Old files: the office must push, no cards"
         if not journal.room_for_card():
             return "Memory full: have it pulled, no cards"
         if self._payment is not None and self._payment.fault:
@@ -111,6 +120,22 @@ class Warnings:
             self._clock = fault
             if fault:
                 self._booking.event(schema.CLOCK_FAULT, fault)
+
+    def look_at_files(self):
+        """Old limits, keys and lists that somebody put back keep cards away until the office
+        pushes its own."""
+        if self._files.writes == self._files_looked_at:
+            return
+        self._files_looked_at = self._files.writes
+        versions = self._files.versions()
+        known = self._duty.file_versions
+        older = self._duty.older_files(versions)
+        if versions > known:
+            self._meter.checkpoint()  # from here on nobody puts back what was before
+        if older and not self._old_files:
+            text = "versions come to %d, there were %d" % (versions, known)
+            self._booking.event(schema.FILES_ROLLED_BACK, text)
+        self._old_files = older
 
     def _look_at_ignition(self):
         ask = getattr(self._board, "ignition", None)

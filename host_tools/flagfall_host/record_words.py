@@ -43,6 +43,7 @@ EVENTS = {
     schema.CLOCK_FAULT: "the clock chip",
     schema.SIGN_IN_REFUSED: "a sign-in was refused",
     schema.DISPLAY_FAULT: "a display",
+    schema.FILES_ROLLED_BACK: "older files of the office were put back",
     schema.OFFICE_FILE: "a file of the office is in force",
     schema.PROGRAM: "the program",
     schema.METROLOGY_CHANGED: "other metrology files were permitted",

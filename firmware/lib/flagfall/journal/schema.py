@@ -64,6 +64,7 @@ SUPPLY = 21  # the vehicle's supply fell below what cards may be taken with
 CLOCK_FAULT = 22  # the clock chip has lost the time, or does not answer
 SIGN_IN_REFUSED = 23  # a wrong PIN, or a number or card that is nobody's
 DISPLAY_FAULT = 24  # a display does not answer, or answers again
+FILES_ROLLED_BACK = 25  # the office's files are older than those there were
 
 UNKNOWN_BALANCE = 0xFFFFFFFF
 
