@@ -5,6 +5,7 @@
 #   from the world:  T <ms> <pulses> <utc>   the world's clock, wheel and calendar now
 #                    K <key> [text]          a key was pressed
 #                    J <job>                 the printer has put this job on paper
+#                    N <job>                 the printer has no paper for this job
 #                    X <flash> <n> <mode>    cut the power at the n-th flash operation from now
 #                    S <name> <number>       what a line is at: seal, supply, ignition
 #   to the world:    A <ms>                  the meter has seen everything up to this time
@@ -29,7 +30,7 @@ _PRINT_MS = const(20000)  # longest wait for the printer to say that a job is on
 
 
 class PrinterError(OSError):
-    """The printer did not say that the job is on paper."""
+    """The printer did not say that the job is on paper, or says that it has none."""
 
 
 class WorldPort:
@@ -54,6 +55,7 @@ class WorldPort:
         self._key = asyncio.Event()
         self._job = 0
         self._printed = asyncio.Event()
+        self._no_paper = False
         self.on_cut = None  # set by the board: plans a power cut
 
     def send(self, kind, text):
@@ -93,7 +95,8 @@ class WorldPort:
             elif words[0] == "X":
                 flash, operations, mode = line.split(" ")[1:]
                 self.on_cut(flash, int(operations), mode)
-            elif words[0] == "J" and int(words[1]) == self._job:
+            elif words[0] in ("J", "N") and int(words[1]) == self._job:
+                self._no_paper = words[0] == "N"
                 self._printed.set()
 
     async def ready(self):
@@ -131,6 +134,8 @@ class WorldPort:
             await asyncio.wait_for_ms(self._printed.wait(), _PRINT_MS)
         except asyncio.TimeoutError:
             raise PrinterError("the printer does not answer") from None
+        if self._no_paper:
+            raise PrinterError("no paper")
 
     def show(self, face):
         self.send("F", json.dumps(face))

@@ -62,7 +62,7 @@ class Lines:
         self._most = connections
         self._lines: list[_Line] = []
         self._dialling: asyncio.Lock | None = None
-        self._failed = (0.0, "")  # when a connection could not be made, and why
+        self._failed = (-1.0, "")  # when a connection could not be made, and why
         self.open: dict[str, _Open] = {}  # by terminal
         self.counters = Counters()
 

@@ -86,8 +86,9 @@ class UnitProcess:
     def journal(self) -> Path:
         return self.folder / "journal.flash"
 
-    def power_on(self) -> None:
-        """Start the unit and wait until it has heard the time."""
+    def power_on(self, cut: tuple[str, int, str] | None = None) -> None:
+        """Start the unit and wait until it has heard the time. `cut`: as for `plan_cut`, and
+        counted from the first operation that it does."""
         if not MICROPYTHON.exists():
             raise BenchError(f"no MicroPython at {MICROPYTHON}: run `make setup`")
         self._setup["power_ons"] = int(self._setup["power_ons"] or 0) + 1  # type: ignore[call-overload]
@@ -103,7 +104,7 @@ class UnitProcess:
                 stdout=log,
                 stderr=log,
             )
-        self.world.connect()
+        self.world.connect(cut)
 
     def plan_cut(self, flash: str, operations: int, mode: str) -> None:
         """Cut the power at the program or erase of `flash` (journal, trips) that follows

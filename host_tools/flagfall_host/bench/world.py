@@ -42,7 +42,8 @@ class World:
         self.now_ms = 0
         self._utc_start = utc_s
         self.paper = Paper(folder / "receipts")
-        self.paper_ready = True
+        self.paper_ready = True  # else the printer waits until `print_waiting`
+        self.paper_out = False  # the printer says at once that it has none
         self.face: dict[str, Any] = {}
         self.tones: list[str] = []
         self.lights: list[str] = []  # states of the reader, as they came
@@ -62,14 +63,17 @@ class World:
 
     # --- the unit's side -------------------------------------------------------------------
 
-    def connect(self) -> None:
-        """Wait for a unit that was just powered on, and give it the time."""
+    def connect(self, cut: tuple[str, int, str] | None = None) -> None:
+        """Wait for a unit that was just powered on, and give it the time. With `cut` (see
+        `plan_cut`) the power will go again, perhaps while it starts."""
         try:
             self._connection, _ = self._listener.accept()
         except TimeoutError as e:
             raise BenchError("the unit did not start: see unit.log in the bench folder") from e
         threading.Thread(target=self._listen, args=(self._connection,), daemon=True).start()
         self._acknowledged = -1
+        if cut is not None:
+            self.plan_cut(*cut)
         self._step(0)
 
     def _listen(self, connection: socket.socket) -> None:
@@ -103,14 +107,14 @@ class World:
             elif kind == "C":
                 self.cut_reached = rest
             elif kind == "U":
-                self._utc_start = int(rest) - self.now_ms // 1_000
+                self.set_clock(int(rest))
             elif kind == "P":
                 job = json.loads(rest)
                 self._waiting_jobs.append((job["job"], job["lines"]))
             self._changed.notify_all()
         if done:
             done()
-        if kind == "P" and self.paper_ready:
+        if kind == "P" and (self.paper_ready or self.paper_out):
             self.print_waiting()
 
     def print_waiting(self) -> None:
@@ -118,6 +122,9 @@ class World:
         with self._changed:
             jobs, self._waiting_jobs = self._waiting_jobs, []
         for number, lines in jobs:
+            if self.paper_out:
+                self._send(f"N {number}")
+                continue
             path = self.paper.put(lines)
             self._send(f"J {number}")
             if self.on_paper:
@@ -170,6 +177,12 @@ class World:
                 time.sleep(max(0.0, self._pace - time.monotonic()))
         self._wait_for_meter()
 
+    def go_round(self) -> None:
+        """Let the unit's tasks go round while no time passes: what was begun comes on."""
+        self._acknowledged = -1
+        self._step(0)
+        self._wait_for_meter()
+
     def _wait_for_meter(self) -> None:
         self.wait(lambda: self._acknowledged >= self.now_ms, "the meter to follow the clock")
 
@@ -182,6 +195,10 @@ class World:
         """Arrange a power cut at a flash operation; `cut_reached` names it when it has come."""
         self.cut_reached = None
         self._send(f"X {flash} {operations} {mode}")
+
+    def set_clock(self, utc_s: int) -> None:
+        """The battery-backed clock shows this (UTC seconds since 2000), right or not."""
+        self._utc_start = utc_s - self.now_ms // 1_000
 
     def sense(self, name: str, number: int) -> None:
         """Set what a line of the unit is at: seal (1 open), supply (mV), ignition (1 on)."""

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flagfall_host.errors import FlagfallError
+from flagfall_host.cli.simulate_shift import SimulationFailed, play_shift, record_shift
 
 if TYPE_CHECKING:
     from flagfall_host.simulation.many import City, Sums
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 _FRESH_BITS = 48  # of a first seed that nobody has tried
 _SAY_S = 60.0  # where no terminal shows the progress
-
-
-class SimulationFailed(FlagfallError):
-    """Something happened that must never happen."""
-
-    exit_code = 4
 
 
 def simulate(
@@ -55,6 +49,14 @@ def simulate(
         bool, typer.Option(help="After a failure, look for the shortest run that fails too.")
     ] = True,
     story: Annotated[bool, typer.Option(help="Tell what happens, a line each.")] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Record the shift of one taxi in this file, to be played again."),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Play a recorded shift on the bench, with the firmware in MicroPython."),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option(help="With --taps: the file of the sums. The same command goes on from it."),
@@ -68,6 +70,9 @@ def simulate(
     It runs the project's own code: firmware, journal, link, depot, ledger, acquirer. Only time,
     chance, wires and flash are simulated. The same seed tells the same story, byte for byte.
     A failure prints the seed, how to see it again, and the story up to it. Exit code 4.
+
+    --record FILE writes down what the world did to one taxi; --replay FILE does the same to the
+    real firmware in MicroPython, which must end in the same books. Exit code 4 if it does not.
     """
     from flagfall_host.simulation import bugs, many
     from flagfall_host.simulation.faults import Faults, read
@@ -77,7 +82,14 @@ def simulate(
             typer.echo(f"{name:32} {what}")
         return
     warnings.filterwarnings("ignore", module="pyemv")
-    city = many.City(units, hours, read(faults) if faults else Faults(), bug)
+    if replay is not None:
+        play_shift(replay, story, json_output)
+        return
+    rates = read(faults) if faults else Faults()
+    if record is not None:
+        record_shift(record, seed or 1, hours, rates, story, json_output)
+        return
+    city = many.City(units, hours, rates, bug)
     with bugs.switched_on(bug):  # such a bug there is
         pass
     sums = many.kept(keep, city) if keep and seed is None else None

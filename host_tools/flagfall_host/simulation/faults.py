@@ -69,6 +69,43 @@ class Faults:
         calm = {f.name: 0.0 for f in fields(self)}
         return replace(self, **{**calm, "same_card_again": 1.0})
 
+    def played(self) -> "Faults":
+        """Only what the bench has too, so that a recorded shift can be played there: no
+        marginal bits, failing sectors or radio."""
+        return replace(self.healed(), **{name: getattr(self, name) for name in _PLAYED})
+
+
+# What the world does to one unit, and what its office and acquirer do, who need not be played.
+_PLAYED = (
+    "power_cut_in_flash",
+    "power_cut",
+    "boot_loop",
+    "clock_lost",
+    "clock_drift",
+    "sensor_noise",
+    "no_paper",
+    "torn_request",
+    "torn_answer",
+    "torn_late",
+    "power_cut_at_tap",
+    "same_card_again",
+    "two_cards",
+    "changed_mind",
+    "unpaid",
+    "lose",
+    "damage",
+    "double",
+    "delay",
+    "pull",
+    "killed_before_commit",
+    "killed_after_commit",
+    "database_refuses",
+    "receipt_kept",
+    "two_gateways",
+    "acquirer",
+    "acquirer_down",
+)
+
 
 def read(path: Path) -> Faults:
     """Rates from a TOML file: `name = rate` for each that differs. Raises FaultsError."""

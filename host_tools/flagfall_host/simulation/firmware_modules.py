@@ -34,16 +34,18 @@ def _asyncio() -> types.ModuleType:
     return module
 
 
-# The tasks of one power-on: they end together when the power goes.
-powered_tasks: contextvars.ContextVar[set[asyncio.Task[Any]]] = contextvars.ContextVar("tasks")
+# The tasks of one power-on, in the order in which they were begun: they end together, in that
+# order, when the power goes. (A set would have the order of their addresses in memory.)
+Tasks = dict[asyncio.Task[Any], None]
+powered_tasks: contextvars.ContextVar[Tasks] = contextvars.ContextVar("tasks")
 powered_board: contextvars.ContextVar[Any] = contextvars.ContextVar("board")
 
 
 def _create_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     task = asyncio.get_running_loop().create_task(coroutine)
     tasks = powered_tasks.get()
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
+    tasks[task] = None
+    task.add_done_callback(lambda done: tasks.pop(done, None))
     return task
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from flagfall.link import messages
 from flagfall.meter.clock_budget import LIMIT_S
 
@@ -37,6 +38,13 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def set_clock(link: Link, key: RSAPrivateKey, theirs: int, right: int) -> None:
+    """Set a unit's clock from `theirs` to `right`, UTC seconds since 2000. Raises UnitRefused."""
+    if abs(theirs - right) > LIMIT_S:
+        push_permit(link, key, TIME, right.to_bytes(4, "little"))
+    link.ask(messages.TIME, messages.pack_u32(right))
 
 
 class Office:
@@ -135,9 +143,7 @@ class Office:
         if not isinstance(theirs, int) or abs(theirs - right) <= _CLOCK_OFF_S:
             return
         try:
-            if abs(theirs - right) > LIMIT_S:
-                push_permit(link, self._fleet.private_key, TIME, right.to_bytes(4, "little"))
-            link.ask(messages.TIME, messages.pack_u32(right))
+            set_clock(link, self._fleet.private_key, theirs, right)
             self._story.tell("depot", f"{taxi.name}: its clock is set")
         except UnitRefused as e:
             self._story.tell("depot", str(e))

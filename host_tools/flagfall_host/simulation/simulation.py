@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import json
 import random
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,12 +19,9 @@ from flagfall_host.acquirer.faults import Faults as AcquirerFaults
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.simulator import Simulator
 from flagfall_host.acquirer.working_keys import load_master_key
-from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.cards.keys import TEST_KEYS
 from flagfall_host.bench.install import settings
 from flagfall_host.depot.link import Link
-from flagfall_host.depot.provision import Identity, provision
-from flagfall_host.depot.push import push
 from flagfall_host.simulation import bounds, firmware_modules
 from flagfall_host.simulation.acquirer_line import AcquirerHost
 from flagfall_host.simulation.clear_tls import ClearKeys, certificate_push
@@ -34,17 +30,19 @@ from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.fibers import fiber
 from flagfall_host.simulation.fleet import test_fleet
 from flagfall_host.simulation.gateways import PORT, GatewayProgram
+from flagfall_host.simulation.installer import install
 from flagfall_host.simulation.mortal import Killed
 from flagfall_host.simulation.office import Office
 from flagfall_host.simulation.power import PowerGone
 from flagfall_host.simulation.radio import GATEWAYS, Radio
+from flagfall_host.simulation.recorded_shift import RecordedShift
+from flagfall_host.simulation.recorder import Tape
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi, make_taxi
 from flagfall_host.simulation.virtual_loop import VirtualLoop
 from flagfall_host.simulation.wallet import ISSUER, Wallet
 from flagfall_host.simulation.watch import Violation, Watch
 from flagfall_host.simulation.wires import Line, LineFaults
-from flagfall_host.tariffs.compiler import compile_tariff
 
 _START = seconds_from_civil(2026, 3, 2, 0)
 _K = (531, 1_000, 4_000)
@@ -60,7 +58,6 @@ _GATEWAYS = ("gateway-1", "gateway-2", "gateway-3")
 _STAYS = 0.3  # of the units with a modem: the connection is kept
 _KILL_S = 300.0
 _DRAIN_S = 3 * 3_600.0
-_TARIFF = Path(__file__).with_name("tariff.toml")
 # All that an acquirer may do wrong; a refusal is its right, and no fault.
 _LOSSES = tuple(name for name in ACQUIRER_MENU if name != "decline")
 
@@ -93,13 +90,28 @@ def run(
     hours: float = 8.0,
     faults: Faults | None = None,
     tell: Callable[[str], None] | None = None,
+    tape: Tape | None = None,
 ) -> Outcome:
-    """Simulate; the same arguments give the same story, byte for byte."""
+    """Simulate; the same arguments give the same story, byte for byte. A `tape` records the
+    city's only unit."""
     with (
         _seldom_collected(),
         tempfile.TemporaryDirectory(prefix="flagfall-", dir=_memory()) as folder,
     ):
-        return _City(seed, units, hours, faults or Faults(), Path(folder), tell).run()
+        return _City(seed, units, hours, faults or Faults(), Path(folder), tell, tape).run()
+
+
+def record(
+    seed: int,
+    *,
+    hours: float,
+    faults: Faults,
+    tell: Callable[[str], None] | None = None,
+) -> tuple[Outcome, RecordedShift | None]:
+    """Simulate one taxi and record its shift; None if something happened that must not."""
+    tape = Tape()
+    outcome = run(seed, units=1, hours=hours, faults=faults.played(), tell=tell, tape=tape)
+    return outcome, None if outcome.violation else tape.shift
 
 
 @contextlib.contextmanager
@@ -127,6 +139,7 @@ class _City:
         faults: Faults,
         folder: Path,
         tell: Callable[[str], None] | None,
+        tape: Tape | None,
     ) -> None:
         self._seed = seed
         self._hours = hours
@@ -140,6 +153,7 @@ class _City:
         self._outcome = Outcome(seed)
         self._failed: BaseException | None = None
         self._units = units
+        self._tape = tape
         self._drivers: list[Driver] = []
         self._gateways: list[GatewayProgram] = []
         self._office: Office
@@ -218,6 +232,8 @@ class _City:
         self._wallet = Wallet(_CARDS, self._chance("cards"))
         for owned in self._wallet.cards:
             self._watch.card(owned)
+        if self._tape is not None:
+            self._tape.wallet = self._wallet
         profile = Profile.load()
         book = Book(self._folder / "book.sqlite")
         chance = self._chance("acquirer")
@@ -259,6 +275,8 @@ class _City:
         await self._totals_agree(taxis)
         for taxi in taxis:
             await taxi.power_off()
+        if self._tape is not None:
+            self._tape.end(self._office.ledger(), book)
         self._office.close()
         book.close()
         self._no_card_numbers()
@@ -266,7 +284,8 @@ class _City:
     async def _new_taxi(self, name: str) -> Taxi:
         chance = self._chance(name)
         k = chance.choice(_K)
-        taxi = make_taxi(
+        make = make_taxi if self._tape is None else self._tape.make_taxi
+        taxi = make(
             name,
             self._folder / name,
             f"{self._seed}/{name}/unit",
@@ -294,16 +313,15 @@ class _City:
         line = Line(taxi.outside.cable, self._chance("installer"), LineFaults())
         nonce = self._chance("nonce").randbytes
         with Link(line, fleet.unit_key, nonce=nonce) as link:
-            identity = Identity(taxi.name, fleet.unit_key(taxi.name), fleet.public_der)
             profiles = self._chance(f"profiles {taxi.name}").choice(_PROFILES)
             chosen, certificate = {**settings(k), "profiles": profiles}, None
             if taxi.outside.radio is not None:
                 chosen["uplink"] = self._uplink(taxi.name)
                 certificate = certificate_push(taxi.name, fleet.private_key)
-            provision(link, identity, chosen, certificate)
-            capks = [row.hex() for row in catalogue.capk_tlvs()]
-            push(link, "tariff", compile_tariff(_TARIFF))
-            push(link, "capk", json.dumps(capks).encode())
+            campaigns = self._tape.campaigns(self._chance("campaigns")) if self._tape else []
+            install(link, fleet, taxi.name, chosen, certificate, campaigns)
+        if self._tape is not None:
+            self._tape.installed(self._seed, k, profiles, campaigns)
 
     def _uplink(self, name: str) -> dict[str, Any]:
         stay = self._chance(f"uplink {name}").random() < _STAYS

@@ -9,7 +9,7 @@ from typing import Any
 from flagfall_host.simulation import firmware_modules
 from flagfall_host.simulation.board import Outside, SimulatedBoard
 from flagfall_host.simulation.fibers import settle, within
-from flagfall_host.simulation.firmware_modules import powered_board, powered_tasks
+from flagfall_host.simulation.firmware_modules import Tasks, powered_board, powered_tasks
 from flagfall_host.simulation.power import PowerGone
 from flagfall_host.simulation.virtual_loop import running_loop
 
@@ -18,6 +18,8 @@ _RESTART_S = 0.5
 
 class Taxi:
     """`power_on` and `power_off` at any time; between them the firmware runs."""
+
+    board_type: type[SimulatedBoard] = SimulatedBoard
 
     def __init__(self, name: str, outside: Outside) -> None:
         self.name = name
@@ -82,7 +84,7 @@ class Taxi:
             return
         await self._gone()
         self.power_ons += 1
-        self.board = SimulatedBoard(self.outside, running_loop())
+        self.board = self.board_type(self.outside, running_loop())
         self._task = running_loop().create_task(self._live(self.board))
 
     async def power_off(self) -> None:
@@ -106,7 +108,7 @@ class Taxi:
 
     async def _live(self, board: SimulatedBoard) -> None:
         """Everything from power-on to power-off."""
-        tasks: set[asyncio.Task[Any]] = set()
+        tasks: Tasks = {}
         powered_tasks.set(tasks)
         powered_board.set(board)
         firmware = running_loop().create_task(self._firmware(board))

@@ -29,9 +29,17 @@ class Owned:
         return self.kind in _ECASH or self.kind == "ecash-low"
 
     @property
-    def debited(self) -> int:
-        """Minor units that have left the purse."""
-        return self.first_balance - self.card.balance if self.has_purse else 0  # type: ignore[attr-defined, no-any-return]
+    def balance(self) -> int:
+        """Minor units in the purse, if it has one."""
+        return int(self.card.balance) if self.has_purse else 0  # type: ignore[attr-defined]
+
+
+def city_card(kind: str, number: int) -> Owned:
+    """The city's card of that number, as new."""
+    pan = catalogue.luhn(f"{ISSUER}{number:07d}")
+    balance = 150 if kind == "ecash-low" else _BALANCE
+    card = catalogue.make(kind, seed=number, pan=pan, balance=balance, rsa=_quick_chain(kind))
+    return Owned(kind, pan[-4:], card, balance, kind in _KINDS[:5])
 
 
 def _quick_chain(kind: str) -> Chain | None:
@@ -47,12 +55,7 @@ class Wallet:
         self.cards: list[Owned] = []
         for number in range(count):
             kind = chance.choices(_KINDS, _WEIGHTS)[0]
-            pan = catalogue.luhn(f"{ISSUER}{number:07d}")
-            balance = 150 if kind == "ecash-low" else _BALANCE
-            card = catalogue.make(
-                kind, seed=number, pan=pan, balance=balance, rsa=_quick_chain(kind)
-            )
-            self.cards.append(Owned(kind, pan[-4:], card, balance, kind in _KINDS[:5]))
+            self.cards.append(city_card(kind, number))
         self._chance = chance
         self._held: set[int] = set()
 
