@@ -69,7 +69,10 @@ class WorldPort:
     async def run(self):
         """Read the world's lines for as long as the power is on."""
         while True:
-            line = (await self._stream.readline()).decode().strip()
+            try:
+                line = (await self._stream.readline()).decode().strip()
+            except OSError:  # it was killed with words of ours unread
+                line = ""
             if not line:
                 sys.exit()  # the bench has gone, and with it all that a unit could be for
             words = line.split(" ", 2)
