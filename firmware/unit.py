@@ -101,11 +101,12 @@ class Unit:
         maintenance.tests = SelfTest(board, meter, payment, keys, booking, self._screen)
         warnings = Warnings(board, c, duty, meter, payment, receipts, booking, self._screen)
         self._screen.lights = getattr(board, "lights", None)
+        house = Housekeeping(board, journal, checkpoints, meter, payment, booking, warnings)
         if payment is not None:
+            payment.erase_ahead = house.erase_ahead
             payment.no_cards = warnings.no_cards
             sign_in.reader_lost = payment.reader_lost
             self._screen.reader("idle")
-        house = Housekeeping(board, journal, checkpoints, meter, payment, booking, warnings)
         house.at_start()
         cable = Cable(board.cable_port(), maintenance, board.random)
         gc.collect()

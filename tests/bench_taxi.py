@@ -1,6 +1,8 @@
 """Bench taxis for tests: provisioned once, then copied, so that a test begins at For Hire."""
 
+import json
 import shutil
+import zlib
 from pathlib import Path
 
 from flagfall.clock import seconds_from_civil
@@ -44,3 +46,11 @@ def ride(taxi: Taxi, begin: int = 1_023, seconds: int = 90) -> int:
     taxi.press("STOP", what="the stop", position="STOPPED")
     taxi.world.run(200)
     return int(taxi.face["fare"])
+
+
+def offer(folder: Path, *profiles: str) -> None:
+    """Let the unit in `folder` offer these kinds of payment, the preferred first."""
+    file = folder / "files" / "settings.json"
+    settings = json.loads(file.read_bytes()[:-8])
+    blob = json.dumps({**settings, "profiles": profiles}).encode()
+    file.write_bytes(blob + f"{zlib.crc32(blob):08x}".encode())

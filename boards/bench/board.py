@@ -40,6 +40,8 @@ class Board:
         self.world = WorldPort(self._setup["world"])
         self.journal_flash = NorFlash(path=self._setup["journal"])
         self.trips_flash = NorFlash(path=self._setup["trips"])
+        self.journal_flash.on_erase = lambda block: self.world.send("E", "journal %d" % block)
+        self.trips_flash.on_erase = lambda block: self.world.send("E", "trips %d" % block)
         self.files_root = self._setup["files"]
         self.lists_root = self.files_root + "/lists"
         try:

@@ -131,6 +131,7 @@ class NorFlash:
         self.silent_program = set()  # blocks that take no program and do not say so
         self.silent_erase = set()
         self.stuck = {}  # address: (mask, value) bits that never change
+        self.on_erase = None  # called with the block of each erase
         self._wrong_in = -1
         self.reset_counters()
 
@@ -298,6 +299,8 @@ class NorFlash:
         self.erases += 1
         self.erases_by_block[block] += 1
         self.time_us += _ERASE_US
+        if self.on_erase is not None:
+            self.on_erase(block)
         if block in self.bad_erase:
             raise OSError(_EIO)
         if block in self.silent_erase:

@@ -13,6 +13,7 @@
 #                    P <json>                a print job
 #                    B <tone>                the buzzer
 #                    L <state>               the lights at the reader
+#                    E <flash> <block>       a block of the flash was erased
 #                    C <operation>           the flash has reached the operation of a planned cut
 # The world waits for A before it moves its clock on: the fare cannot depend on how fast it runs.
 

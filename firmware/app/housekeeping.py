@@ -26,22 +26,26 @@ class Housekeeping:
     def at_start(self):
         """Before the first trip: a fresh sector and this epoch's wrapped key are ready."""
         self._warnings.look_at_files()
-        self._journal.idle()
-        self._checkpoints.idle()
+        self.erase_ahead()
         if self._payment is not None and self._journal.room_for_card():
             self._payment.ready_seal()
+
+    def erase_ahead(self):
+        """Have an erased sector in both rings, whatever a tap uses: none is erased beside it."""
+        self._checkpoints.idle()
+        self._journal.idle()
 
     async def run(self):
         while True:
             await self._board.sleep_ms(_EVERY_MS)
             self._warnings.look()
             if self._payment is not None and self._payment.waiting:
-                continue  # no erase while a card may be in the field
-            # Checkpoints do not stop while hired: better an erase here than on the way of one.
-            self._checkpoints.idle()
+                continue  # it calls erase_ahead itself, between a card and the next
             if self._meter.position == HIRED:
+                # Checkpoints do not stop: better an erase here than on the way of one.
+                self._checkpoints.idle()
                 continue
-            self._journal.idle()
+            self.erase_ahead()
             self._meter.note_heap()
             gc.collect()
             full = self._journal.nearly_full

@@ -69,6 +69,7 @@ class Payment:
         self.waiting = False  # for a card: nothing is decided yet
         self.reading = False  # a card is being talked to: no flash work beside it
         self.fault = ""  # of the reader, until it is well again
+        self.erase_ahead = lambda: None  # called while no card is there (app/housekeeping.py)
         self.no_cards = None  # asked before each payment: why there is none now, or None
         self.wait_ms = _TAP_WAIT_MS
 
@@ -157,6 +158,7 @@ class Payment:
                 break
             # All that needs no card is done before there is one.
             if tx is None or self._board.ticks_ms() - ready > _FRESH_MS:
+                self.erase_ahead()
                 ready = self._board.ticks_ms()
                 tx = self._transaction(amount, utc_offset_s, insist)
                 apdu = tx.start()

@@ -227,7 +227,7 @@ def durable(tx):
         balance_after=schema.UNKNOWN_BALANCE,
         torn_seq=0,
         card_tag=bytes(8),
-        reason="approved",
+        reason="",
         sealed=sealer.seal(plain),
     )
     journal.append(schema.PAYMENT, body, 0)

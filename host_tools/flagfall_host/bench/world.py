@@ -47,6 +47,7 @@ class World:
         self.face: dict[str, Any] = {}
         self.tones: list[str] = []
         self.lights: list[str] = []  # states of the reader, as they came
+        self.trace: list[str] = []  # lines of tones, lights and erases, in the unit's order
         self.cut_reached: str | None = None
         self.on_face: Callable[[dict[str, Any]], None] | None = None
         self.on_paper: Callable[[list[str], Path], None] | None = None
@@ -92,6 +93,8 @@ class World:
         kind, _, rest = line.partition(" ")
         done: Callable[[], None] | None = None
         with self._changed:
+            if kind in "BLE":
+                self.trace.append(line)
             if kind == "A":
                 self._acknowledged = int(rest)
             elif kind == "F":

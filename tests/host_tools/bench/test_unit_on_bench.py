@@ -1,11 +1,9 @@
 """The real firmware in the real MicroPython, against the bench: what a driver may rely on."""
 
-import json
-import zlib
 from pathlib import Path
 
 import pytest
-from bench_taxi import Garage, ride
+from bench_taxi import Garage, offer, ride
 from flagfall_host.bench.cards import catalogue
 from flagfall_host.bench.taxi import Taxi
 from flagfall_host.bench.wheel import read_trace
@@ -88,14 +86,6 @@ def test_the_card_may_go_before_it_is_said_to_have_paid(
         assert words[-2:] == ["Card read. Take your card.", "Paid. Take your card."]
         assert taxi.chip.baud == 921600
         assert taxi.unit.log() == ""
-
-
-def offer(folder: Path, *profiles: str) -> None:
-    """Let the unit in `folder` offer these kinds of payment, the preferred first."""
-    file = folder / "files" / "settings.json"
-    settings = json.loads(file.read_bytes()[:-8])
-    blob = json.dumps({**settings, "profiles": profiles}).encode()
-    file.write_bytes(blob + f"{zlib.crc32(blob):08x}".encode())
 
 
 def test_keys_that_do_not_fit_change_nothing(garage: Garage, tmp_path: Path) -> None:

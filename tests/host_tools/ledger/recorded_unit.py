@@ -90,7 +90,7 @@ class RecordedUnit:
         atc=None,
         torn_seq=0,
         tag=b"\1" * 8,
-        reason="approved",
+        reason="",
         sealed=b"",
         profile=1,
         currency=156,

@@ -116,7 +116,9 @@ class Outcome:
         return 0
 
     def record_reason(self):
-        """The reason text of the PAYMENT record."""
+        """The reason text of the PAYMENT record; an approval's is its outcome, which says it."""
+        if self.record_outcome() == 1:
+            return ""
         return "disputed: " + self.reason if self.code == DISPUTED else self.reason
 
     def __repr__(self):

@@ -84,6 +84,11 @@ def test_work_while_the_card_is_sending_changes_nothing():
     assert card.balance == 50000
 
 
+def test_an_approval_is_recorded_without_a_reason():
+    o = sc.tap(sc.Card()).outcome
+    assert (o.record_outcome(), o.reason, o.record_reason()) == (1, "approved", "")
+
+
 def test_no_pan_in_what_may_be_shown():
     o = sc.tap(sc.Card()).outcome
     for text in (repr(o), o.message, o.reason, o.record_reason()):
