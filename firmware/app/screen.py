@@ -16,7 +16,8 @@ class Screen:
         self._utc_s = utc_s
         self._meter = None
         self._duty = None
-        self._shown = None
+        self._face = None  # as it was shown last, and in which second
+        self._second = 0
         self._message = ""
         self._number = 0
         self._warning = ""
@@ -54,7 +55,8 @@ class Screen:
         self._buzzer.tone(name)
 
     def refresh(self):
-        """Send the face if anything on it has changed."""
+        """Send the face if anything on it has changed, and as it is each second: a display may
+        have lost its supply meanwhile."""
         if self._meter is None:
             face = {"position": "NOT PROVISIONED", "message": self._message}
             self._show(face, (self._message, self._number))
@@ -63,9 +65,14 @@ class Screen:
         second = self._utc_s()
         # Compare a few integers each tick; build the face only when one has changed.
         key = (t.position, t.fare, t.supplements, t.distance_mm // 10000, t.slow_ms // 1000)
-        key += (t.unit_price, t.slow, second, self._number, self._duty.paid, self._duty.driver)
+        key += (t.unit_price, t.slow, t.night, t.options, second // 60, self._number)
+        key += (self._duty.trip, self._duty.paid, self._duty.driver)
         if key == self._key:
+            if second != self._second:
+                self._second = second
+                self._display.show(self._face)
             return
+        self._second = second
         local = civil(second + self._meter.utc_offset_s)
         face = {
             "position": _POSITIONS[t.position],
@@ -96,4 +103,5 @@ class Screen:
     def _show(self, face, key):
         if key != self._key:
             self._key = key
+            self._face = face
             self._display.show(face)

@@ -15,7 +15,7 @@ from flagfall_host.simulation.wallet import Owned, Wallet
 
 # Most of the time little happens between two taps: those seconds cost a simulation as much as
 # any, so most waits and rides are short, and a few are long.
-_SHORT_WAIT_S, _SHORT_RIDE_S, _LONG_S, _LONG = (0.2, 5.0), (0.5, 12.0), (60.0, 400.0), 0.01
+_SHORT_WAIT_S, _SHORT_RIDE_S, _LONG_S, _LONG = (0.2, 3.0), (0.5, 9.0), (60.0, 400.0), 0.01
 _SPEEDS = (0, 1_500, 4_000, 8_000, 14_000, 22_000)  # mm/s
 _LOOK_S = 20.0  # the face changes within that, or the driver looks again
 _TAP_S = 12.0
@@ -23,7 +23,8 @@ _MODES = ("before", "torn", "garbage", "half-erase")
 _CASH = 0.1
 _MOST_APDU = 9
 _TRIES = 6
-_TO_HAND_S = (0.05, 1.5)  # from "Tap card" to the card in the field
+_TO_HAND_S = (0.02, 0.7)  # from "Tap card" to the card in the field
+_TO_LEAVE_S = (0.2, 2.0)  # from "paid" to For Hire: some do not wait for the receipt
 _DARK_S = (0.2, 3.0, 30.0, 120.0)
 _PATIENCE = 3  # trips that a driver still takes for cash before he waits for the office
 
@@ -118,7 +119,7 @@ class Driver:
     async def _stopped(self) -> None:
         taxi = self.taxi
         if taxi.face.get("paid"):
-            await asyncio.sleep(2)
+            await asyncio.sleep(self._chance.uniform(*_TO_LEAVE_S))
             trip = taxi.face.get("trip")
             if await self._press("FOR_HIRE", "", lambda: taxi.face.get("position") == "FOR HIRE"):
                 self.trips += 1

@@ -1,5 +1,6 @@
 """The bench's NOR flash on CPython: boards/bench/nor_flash.py, as it stands."""
 
+import functools
 import importlib.util
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ def _load() -> Any:
 
 
 _module = _load()
+_module._time_us = functools.cache(_module._time_us)
 BLOCK: int = _module.BLOCK
 MODES: tuple[str, ...] = (_module.BEFORE, _module.TORN, _module.GARBAGE, _module.HALF_ERASE)
 

@@ -21,7 +21,7 @@ PORT = 7443
 _COMMIT_S = 0.02  # deliveries that come within that are booked in one commit
 _LOOK_S = 0.003
 _RESTART_S = (0.5, 90.0)
-_LIMITS = Limits(health_s=60.0, drain_s=1.0)
+_LIMITS = Limits(look_s=30.0, health_s=60.0, drain_s=1.0)
 
 
 class DeskAtOnce(Desk):
