@@ -81,10 +81,11 @@ class Unit:
             text = "%s, k %d, %d CA keys" % (c.unit_id, c.settings["k"], len(c.capks))
             booking.event(schema.PROVISIONED, text)
         booking.event(schema.STARTED, "epoch %d" % journal.epoch)
+        # Before it takes a trip up again: one that a card has paid is booked there and then.
+        meter.campaigns = lambda: c.campaigns
         meter.recover()
         if c.next_tariff_blob is not None:
             meter.change_tariff(Tariff(c.next_tariff_blob))
-        meter.campaigns = lambda: c.campaigns
         self._screen.attach(meter, duty)
         public_key = parse_public_key(c.fleet_key)
         capks = self._card_keys()

@@ -23,8 +23,8 @@ _MODES = ("before", "torn", "garbage", "half-erase")
 _CASH = 0.1
 _MOST_APDU = 9
 _TRIES = 6
-_TO_HAND_S = (0.02, 0.7)  # from "Tap card" to the card in the field
-_TO_LEAVE_S = (0.2, 2.0)  # from "paid" to For Hire: some do not wait for the receipt
+_TO_HAND_S = (0.2, 0.8)  # from "Tap card" to the card in the field
+_TO_LEAVE_S = (0.8, 2.0)  # from "paid" to For Hire
 _DARK_S = (0.2, 3.0, 30.0, 120.0)
 _PATIENCE = 3  # trips that a driver still takes for cash before he waits for the office
 
