@@ -154,18 +154,23 @@ class Meter:
         else:
             self._duty.new_trip()
             self.taximeter.hire(self._board.ticks_ms(), self._board.utc_s())
-        self.checkpoint()
+        self._shown_and_kept()
 
     def stop(self):
         if self.position != HIRED:
             raise Refused("Not hired")
         self.taximeter.stop(self._board.ticks_ms())
-        self.checkpoint()
+        self._shown_and_kept()
 
     def supplement(self, minor):
         if self.position == FOR_HIRE or self._duty.paid != schema.OPEN:
             raise Refused("No open trip")
         self.taximeter.add_supplement(minor)
+        self._shown_and_kept()
+
+    def _shown_and_kept(self):
+        """A key has its answer first: nothing is paid by it. Then it is made durable."""
+        self._screen.refresh()
         self.checkpoint()
 
     def for_hire(self):
@@ -233,9 +238,9 @@ class Meter:
 
     def _clear(self):
         self.taximeter.clear(self._board.ticks_ms())
-        # The checkpoint first: totals that hold the fare of a trip not yet cleared would take it
-        # in a second time.
-        self.checkpoint()
+        # The checkpoint before the record: totals that hold the fare of a trip not yet cleared
+        # would take it in a second time.
+        self._shown_and_kept()
         self._booking.totals(self._duty.totals.pack())
         if self._next_tariff is not None:
             self._activate()

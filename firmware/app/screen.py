@@ -22,6 +22,7 @@ class Screen:
         self._number = 0
         self._warning = ""
         self._key = None
+        self._minute = self._clock = None  # the local time of the face, and its text
         self._secret = False
         self.lights = None  # of the card reader, where the board has them: `show(state)`
 
@@ -62,35 +63,47 @@ class Screen:
             self._show(face, (self._message, self._number))
             return
         t = self._meter.taximeter
+        duty = self._duty
         second = self._utc_s()
+        position = t.position
+        fare = t.fare
+        supplements = t.supplements
+        ten_metres = t.distance_mm // 10000
+        waiting_s = t.slow_ms // 1000
+        price = t.unit_price
+        slow = t.slow
         # Compare a few integers each tick; build the face only when one has changed.
-        key = (t.position, t.fare, t.supplements, t.distance_mm // 10000, t.slow_ms // 1000)
-        key += (t.unit_price, t.slow, t.night, t.options, second // 60, self._number)
-        key += (self._duty.trip, self._duty.paid, self._duty.driver)
+        minute = second // 60
+        key = (position, fare, supplements, ten_metres, waiting_s, price, slow, t.night, t.options)
+        key += (minute, self._number, duty.trip, duty.paid, duty.driver)
         if key == self._key:
             if second != self._second:
                 self._second = second
                 self._display.show(self._face)
             return
         self._second = second
-        local = civil(second + self._meter.utc_offset_s)
+        minute += self._meter.utc_offset_s // 60
+        if minute != self._minute:
+            self._minute = minute
+            local = civil(minute * 60)
+            self._clock = "%02d:%02d" % (local[3], local[4])
         face = {
-            "position": _POSITIONS[t.position],
-            "fare": t.fare,
-            "supplements": t.supplements,
-            "distance_mm": t.distance_mm // 10000 * 10000,
-            "waiting_s": t.slow_ms // 1000,
-            "unit_price": t.unit_price,
-            "slow": bool(t.slow),
+            "position": _POSITIONS[position],
+            "fare": fare,
+            "supplements": supplements,
+            "distance_mm": ten_metres * 10000,
+            "waiting_s": waiting_s,
+            "unit_price": price,
+            "slow": bool(slow),
             "night": bool(t.night),
             "options": t.options,
             "currency": self._meter.currency,
             "minor_digits": self._meter.minor_digits,
-            "clock": "%02d:%02d" % (local[3], local[4]),
-            "roof_light": t.position == FOR_HIRE and bool(self._duty.driver),
-            "driver": self._duty.driver,
-            "trip": self._duty.trip,
-            "paid": self._duty.paid,
+            "clock": self._clock,
+            "roof_light": position == FOR_HIRE and bool(duty.driver),
+            "driver": duty.driver,
+            "trip": duty.trip,
+            "paid": duty.paid,
             "message": self._message,
             "said": self._number,
         }

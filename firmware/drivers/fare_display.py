@@ -9,7 +9,10 @@ except ImportError:  # CPython
         return value
 
 
-_AGAIN = const(10)  # an unchanged figure is sent again so often: a chip may have lost its supply
+# A chip may have lost its supply: after so many faces the whole figure is sent again, an unchanged
+# one first; between, only the digits that changed, so that a key has its answer sooner.
+_AGAIN = const(10)
+_AT_LEAST = const(30)
 
 
 class FareDisplay:
@@ -19,7 +22,7 @@ class FareDisplay:
         self._chip = chip
         self._face = {}
         self._shown = None
-        self._equal = 0
+        self._since = 0  # faces since the whole figure was sent
         self._testing = False
         self.faults = 0  # times that the chip did not answer
 
@@ -48,12 +51,14 @@ class FareDisplay:
             self.faults += 1
 
     def _put(self, text):
-        self._equal += 1
-        if text == self._shown and self._equal < _AGAIN:
+        self._since += 1
+        if text == self._shown and self._since < _AGAIN:
             return
-        self._equal = 0
+        whole = text == self._shown or self._shown is None or self._since >= _AT_LEAST
+        if whole:
+            self._since = 0
         try:
-            self._chip.show(text)
+            self._chip.show(text, whole)
             self._shown = text
         except OSError:
             self.faults += 1
@@ -64,7 +69,13 @@ def fare_text(face):
     """What the fare display shows for a face: the fare, or dashes where there is none."""
     if "fare" not in face:
         return "----"
-    digits = face.get("minor_digits", 2)
+    return amount_text(face["fare"], face.get("minor_digits", 2))
+
+
+def amount_text(minor, digits):
+    """Minor units of a currency with so many digits behind its point, as text."""
+    if digits == 2:
+        return "%d.%02d" % (minor // 100, minor % 100)
     if not digits:
-        return "%d" % face["fare"]
-    return "%d.%0*d" % (face["fare"] // 10**digits, digits, face["fare"] % 10**digits)
+        return "%d" % minor
+    return "%d.%0*d" % (minor // 10**digits, digits, minor % 10**digits)

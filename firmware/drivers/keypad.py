@@ -15,7 +15,11 @@ except ImportError:  # CPython
 
 
 _SCAN_MS = const(10)
-_STEADY = const(3)  # equal scans that make a press or a release: contacts bounce up to 20 ms
+_CONFIRM_MS = const(4)  # to the second look at a key that has just gone down
+# Equal scans after the first. A press counts as soon as it is no glitch; a release only when no
+# contact bounces any more, which takes up to 20 ms, so that one press is never two.
+_STEADY_DOWN = const(1)
+_STEADY_UP = const(3)
 _LONG = const(200)  # scans: two seconds
 _WAITING = const(16)  # keys; more than a driver can press before the unit looks
 _DIGITS = const(16)  # longest number
@@ -55,8 +59,8 @@ class PinMatrix:
 class ExpanderMatrix:
     """The same on a PCF8575: `rows` and `columns` are its line numbers.
 
-    With all rows low, one reading says whether any key is down at all; only then are the rows
-    looked at one by one, which costs five times as much of the bus.
+    With all rows low, one reading says whether any key is down, and in which column. The
+    expander's lines have no direction: with all columns low, another one says in which row.
     """
 
     def __init__(self, chip, rows, columns):
@@ -64,26 +68,25 @@ class ExpanderMatrix:
         self._rows = [1 << n for n in rows]
         self._columns = [1 << n for n in columns]
         self._all_rows = sum(self._rows)
+        self._all_columns = sum(self._columns)
 
     def down(self):
         """(row, column) of the only key that is down, or None."""
         chip = self._chip
-        chip.set(self._all_rows, 0)
-        if not self._low(chip.read()):
+        every = self._all_rows | self._all_columns
+        chip.set(every, self._all_columns)
+        levels = chip.read()
+        if levels & self._all_columns == self._all_columns:
             return None
-        found = None
-        several = False
-        for i, row in enumerate(self._rows):
-            chip.set(self._all_rows, self._all_rows & ~row)
-            low = self._low(chip.read())
-            several = several or len(low) > 1 or bool(low and found is not None)
-            if low:
-                found = (i, low[0])
-        chip.set(self._all_rows, 0)
-        return None if several else found
+        columns = _low(levels, self._columns)
+        chip.set(every, self._all_rows)
+        rows = _low(chip.read(), self._rows)
+        chip.set(every, self._all_columns)
+        return (rows[0], columns[0]) if len(rows) == len(columns) == 1 else None
 
-    def _low(self, levels):
-        return [j for j, column in enumerate(self._columns) if not levels & column]
+
+def _low(levels, lines):
+    return [i for i, line in enumerate(lines) if not levels & line]
 
 
 class Keypad:
@@ -105,8 +108,7 @@ class Keypad:
     async def run(self):
         """Scan for ever."""
         while True:
-            self.scan()
-            await asyncio.sleep_ms(_SCAN_MS)
+            await asyncio.sleep_ms(_CONFIRM_MS if self.scan() else _SCAN_MS)
 
     async def key(self):
         """The next function key: (name, digits)."""
@@ -116,22 +118,23 @@ class Keypad:
         return self._keys.pop(0)
 
     def scan(self):
-        """Look once at the whole matrix."""
+        """Look once at the whole matrix. True if a key was seen that was not down before."""
         place = self._matrix.down()
         down = LAYOUT[place[0]][place[1]] if place else None
         if down != self._seen:
             self._seen = down
             self._steady = 0
-            return
+            return down is not None
         if self._steady <= _LONG:
             self._steady += 1
         if self._steady == _LONG and self._held and not self._held.isdigit():
             self._send(LONG + self._held, "")
-        if self._steady < _STEADY or down == self._held:
-            return
+        if self._steady < (_STEADY_DOWN if down else _STEADY_UP) or down == self._held:
+            return False
         self._held = down
         if down:
             self._press(down)
+        return False
 
     def _press(self, name):
         if name.isdigit():

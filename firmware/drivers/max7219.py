@@ -2,8 +2,8 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # Maxim MAX7219/MAX7221 data sheet, 19-4452 rev 5 (DS): 16 bits a register, the highest first,
-# taken at the rise of LOAD. The chip cannot answer. It is set up afresh with each figure: after a
-# dip of its supply it would otherwise stay dark for good.
+# taken at the rise of LOAD. The chip cannot answer. It is set up afresh with each whole figure:
+# after a dip of its supply it would otherwise stay dark for good.
 
 from drivers.seven_segment import encode
 
@@ -36,15 +36,20 @@ class MAX7219:
         self._data = data
         self._load = load
         self._brightness = self.levels // 2
+        self._cells = bytes(digits)  # as the chip has them
         self.digits = digits
         load.value(1)
 
-    def show(self, text):
-        """Show `text`, the point without a place of its own."""
-        self._set_up()
+    def show(self, text, whole=True):
+        """Show `text`, the point without a place of its own; unless `whole`, only the digits
+        that changed are sent, to a chip that still has the others."""
+        if whole:
+            self._set_up()
         cells = encode(text, self.digits)
         for i in range(self.digits):
-            self._write(_DIGIT_0 + i, _swapped(cells[self.digits - 1 - i]))
+            if whole or cells[i] != self._cells[i]:
+                self._write(_DIGIT_0 + self.digits - 1 - i, _swapped(cells[i]))
+        self._cells = cells
 
     def all_segments(self):
         """Light everything, until `show`."""

@@ -40,7 +40,7 @@ class PassengerDisplay:
     def show(self, face):
         self._face = face
         if not self._testing:
-            self._put(encode(fare_text(face), _DIGITS), face.get("position", ""), _currency(face))
+            self._put(fare_text(face), face.get("position", ""), _currency(face))
 
     def all_segments(self, on):
         """Light every dot, until it is called again with False."""
@@ -52,11 +52,12 @@ class PassengerDisplay:
         self._picture.fill(1)
         self._send()
 
-    def _put(self, cells, left, right):
-        text = (bytes(cells), left, right)
+    def _put(self, fare, left, right):
+        text = (fare, left, right)
         if text == self._text and self._sent is not None:
             return
         self._text = text
+        cells = encode(fare, _DIGITS)
         picture = self._picture
         picture.fill(0)
         picture.text(left, 0, 0)

@@ -38,7 +38,8 @@ _DATA = b"\x40"  # control byte: data follow
 
 
 class SSD1306:
-    """`page(number, dots)` puts 128 columns on a page (bit 0 on top). Raises OSError.
+    """`page(number, dots)` puts columns on a page (bit 0 on top), all 128 or those from `first`
+    on. Raises OSError.
 
     The panel is set up with the first page and after each time that it did not answer; what was
     on it then is gone, which `set_ups` tells.
@@ -48,6 +49,7 @@ class SSD1306:
         self._i2c = i2c
         self._address = address
         self._ready = False
+        self._place = bytearray(4)
         self.set_ups = 0
         self.faults = 0  # times that the panel did not answer
 
@@ -58,9 +60,13 @@ class SSD1306:
             self._ready = True
             self.set_ups += 1
 
-    def page(self, number, dots):
+    def page(self, number, dots, first=0):
         self.open()
-        self._try(self._i2c.writeto, bytes((0x00, 0xB0 | number, 0x00, 0x10)))
+        place = self._place
+        place[1] = 0xB0 | number
+        place[2] = first & 0x0F
+        place[3] = 0x10 | first >> 4
+        self._try(self._i2c.writeto, place)
         self._try(self._i2c.writevto, (_DATA, dots))
 
     def _try(self, write, data):

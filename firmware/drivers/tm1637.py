@@ -42,57 +42,68 @@ class TM1637:
         self._order = order
         self._wait = getattr(time, "sleep_us", _no_wait)
         self._brightness = self.levels - 1
+        self._frame = bytearray(1 + len(order))  # as the chip has it
         self.digits = len(order)
 
-    def show(self, text):
-        """Show `text`, the point without a place of its own. Raises DisplayError."""
-        self._put(encode(text, self.digits))
+    def show(self, text, whole=True):
+        """Show `text`, the point without a place of its own; unless `whole`, only the digits
+        that changed are sent, to a chip that still has the others. Raises DisplayError."""
+        self._put(encode(text, self.digits), whole)
 
     def all_segments(self):
         """Light everything. Raises DisplayError."""
-        self._put(bytes([ALL] * self.digits))
+        self._put(bytes([ALL] * self.digits), True)
 
     def brightness(self, level):
         """0 to `levels` - 1. Raises DisplayError."""
         self._brightness = max(0, min(level, self.levels - 1))
         self._send((_CONTROL | self._brightness,))
 
-    def _put(self, cells):
-        frame = bytearray(1 + self.digits)
-        frame[0] = _FIRST
+    def _put(self, cells, whole):
+        frame = self._frame
+        first, last = (1, self.digits) if whole else (self.digits, 0)
         for i, place in enumerate(self._order):
-            frame[1 + place] = cells[i]
+            if frame[1 + place] != cells[i]:
+                frame[1 + place] = cells[i]
+                first, last = min(first, 1 + place), max(last, 1 + place)
+        if last < first:
+            return
         self._send((_WRITE,))
-        self._send(frame)
-        self._send((_CONTROL | self._brightness,))
+        before, frame[first - 1] = frame[first - 1], _FIRST + first - 1
+        try:
+            self._send(memoryview(frame)[first - 1 : last + 1])
+        finally:
+            frame[first - 1] = before
+        if whole:
+            self._send((_CONTROL | self._brightness,))
 
     def _send(self, frame):
-        clock, data, wait = self._clock, self._data, self._wait
-        clock.value(1)
-        data.value(1)
+        clock, data, wait = self._clock.value, self._data.value, self._wait
+        clock(1)
+        data(1)
         wait(_HALF_US)
-        data.value(0)  # start: data falls while the clock is high
+        data(0)  # start: data falls while the clock is high
         answered = True
         for byte in frame:
             for _ in range(8):
-                clock.value(0)
-                data.value(byte & 1)
+                clock(0)
+                data(byte & 1)
                 wait(_HALF_US)
-                clock.value(1)
+                clock(1)
                 wait(_HALF_US)
                 byte >>= 1
-            clock.value(0)
-            data.value(1)
+            clock(0)
+            data(1)
             wait(_HALF_US)
-            clock.value(1)
+            clock(1)
             wait(_HALF_US)
-            answered = not data.value() and answered
-            clock.value(0)
-        data.value(0)
+            answered = not data() and answered
+            clock(0)
+        data(0)
         wait(_HALF_US)
-        clock.value(1)
+        clock(1)
         wait(_HALF_US)
-        data.value(1)  # stop: data rises while the clock is high
+        data(1)  # stop: data rises while the clock is high
         if not answered:
             raise DisplayError("the TM1637 does not answer")
 

@@ -94,15 +94,15 @@ class Recorder:
 
 
 def environment() -> dict[str, str]:
-    places = ("firmware", "firmware/lib", "boards/bench")
+    places = ("firmware", "firmware/lib", "boards/bench", "boards/esp32", "tests/bench")
     path = ":".join([".frozen", *(str(ROOT / p) for p in places)])
     return {**os.environ, "MICROPYPATH": path}
 
 
-def load(what: str, file: Path, prefix: list[str]) -> dict[str, Any]:
-    program = [*prefix, micropython_program(), "-X", "heapsize=8M", str(HERE / "tap_load.py")]
+def load(what: str, file: Path, prefix: list[str], program: str = "tap_load.py") -> dict[str, Any]:
+    words = [*prefix, micropython_program(), "-X", "heapsize=8M", str(HERE / program)]
     run = subprocess.run(
-        [*program, what, str(file)],
+        [*words, what, str(file)],
         env=environment(),
         capture_output=True,
         text=True,
@@ -110,17 +110,19 @@ def load(what: str, file: Path, prefix: list[str]) -> dict[str, Any]:
         check=False,
     )
     if run.returncode:
-        raise SystemExit(f"tap_load.py stopped:\n{run.stdout}\n{run.stderr}")
+        raise SystemExit(f"{program} stopped:\n{run.stdout}\n{run.stderr}")
     return json.loads(run.stdout.strip().splitlines()[-1])
 
 
-def count(what: str, file: Path, folder: Path) -> tuple[dict[str, Any], list[tuple[str, int]]]:
+def count(
+    what: str, file: Path, folder: Path, program: str = "tap_load.py"
+) -> tuple[dict[str, Any], list[tuple[str, int]]]:
     """What the load says, and instructions by label in order."""
     for old in folder.glob("cg*"):
         old.unlink()
     prefix = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder / 'cg'}"]
     prefix += ["--dump-before=mp_micropython_stack_use", "--compress-strings=yes"]
-    said = load(what, file, prefix)
+    said = load(what, file, prefix, program)
     counts = []
     files = sorted(folder.glob("cg.*"), key=lambda p: int(p.suffix[1:]))
     for path in [*files, folder / "cg"]:

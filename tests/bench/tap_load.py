@@ -294,4 +294,5 @@ def main(what, path):
     print(json.dumps(out))
 
 
-main(sys.argv[1], sys.argv[2])
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -76,7 +76,6 @@ class Fare:
         self.next_fare = _NEVER
         for counter in (self.main, self.own):
             counter.fill = counter.steps = counter.x_rest = counter.t_rest = 0
-        self._select()
         row = self._last(tariff.flagfalls)
         self.flagfall = (row[3] * (100 + self._percent(form.ON_FLAGFALL)) + 50) // 100
         self.metered = self.flagfall
@@ -84,6 +83,7 @@ class Fare:
         if row[5]:
             # Initial distance or time, whichever mixture comes first: steps that cost nothing.
             main = self.main
+            self._select()  # the price of a step
             main.fill = -(row[4] * 100 // initial * main.x_num // main.den)
         else:
             self.free_x = row[4] * 100 // initial

@@ -147,3 +147,28 @@ def test_the_lamp_test_hides_the_fare_and_gives_it_back():
     assert chip.cells == b"\xff" * 8
     display.all_segments(False)
     assert seen(chip.cells) == "16.00"
+
+
+def test_changed_digits_alone_make_the_same_figure():
+    figures = ("0.00", "10.00", "10.20", "10.20", "9999.99", "10.00", "-", "123456", "1.5", "13")
+    for make, read in ((tm1637, left_to_right), (max7219, lambda chip: chip.cells)):
+        driver, chip = make()
+        driver.show("8.88")
+        for figure in figures:
+            driver.show(figure, False)
+            assert seen(read(chip)) == figure
+
+
+def test_a_fare_that_runs_on_a_chip_that_lost_its_supply_is_dark_and_never_wrong():
+    driver, chip = tm1637()
+    display = FareDisplay(driver)
+    display.show({"fare": 1400, "minor_digits": 2})
+    chip.power_up()
+    dark = 0
+    for fare in range(1410, 1800, 10):
+        display.show({"fare": fare, "minor_digits": 2})
+        if chip.cells is None:
+            dark += 1
+        else:
+            assert seen(left_to_right(chip)) == "%d.%02d" % (fare // 100, fare % 100)
+    assert 0 < dark <= 30
