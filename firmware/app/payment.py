@@ -83,6 +83,8 @@ class Payment:
                 continue  # the TORN record itself is in the journal: the office sees it open
             self._torn.append(Torn(seq, trip, shift, tag, context))
         try:
+            # The power may have gone between the record of a tear and that of what it displaced.
+            self._give_up_oldest(False)
             self._recover_intent()
         except (ValueError, JournalFull) as e:
             self._booking.event(schema.READER_FAULT, "cut off tap: %s" % e)
@@ -382,8 +384,11 @@ class Payment:
     def _add_torn(self, entry):
         """Keep one more; what no longer fits is given up, the oldest first."""
         self._torn.append(entry)
+        self._give_up_oldest(True)
+
+    def _give_up_oldest(self, concluded):
         while len(self._torn) > 1 and not self._torn_fit():
-            self._close_torn(self._torn[0], schema.TORN_GIVEN_UP, True)
+            self._close_torn(self._torn[0], schema.TORN_GIVEN_UP, concluded)
 
     def _torn_fit(self):
         size = sum(len(t.context.pack()) for t in self._torn)

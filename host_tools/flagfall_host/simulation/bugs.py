@@ -155,12 +155,7 @@ def _forget_torn() -> Patch:
 
 @_bug("four-torn", "what a power cut tore is kept though three are kept already")
 def _four_torn() -> Patch:
-    payment = _app("payment").Payment
-
-    def add(self: Any, entry: Any) -> None:
-        self._torn.append(entry)
-
-    return mock.patch.object(payment, "_add_torn", add)
+    return mock.patch.object(_app("payment").Payment, "_give_up_oldest", _nothing)
 
 
 @_bug("approve-early", "the kernel approves before the record that debits was read")
