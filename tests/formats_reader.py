@@ -1,4 +1,4 @@
-"""A second reader of journal images, written from docs/formats.md alone. It imports nothing of
+"""A second reader of flash images, written from docs/formats.md alone. It imports nothing of
 Flagfall, so that what it reads is what the document says.
 """
 
@@ -6,6 +6,11 @@ import hashlib
 import hmac
 import struct
 import zlib
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 # Section 3. I u32, H u16, B u8, Q u64, digits: number of bytes.
 BODIES = {
@@ -132,3 +137,67 @@ def read(data, key):
         if record[0] == 6:
             acked = max(acked, fields(6, record[5])["upto_seq"])
     return counting, acked
+
+
+def journal_key(master, unit_id):
+    """Section 1: the journal key of a unit."""
+    unit = HKDF(hashes.SHA256(), 32, b"flagfall", b"unit" + unit_id.encode()).derive(master)
+    return hmac.new(unit, b"journal", hashlib.sha256).digest()
+
+
+def card_data(counting, seq, private_key):
+    """Section 4: the TLV that was sealed in PAYMENT `seq`, as [(tag, value)]."""
+    epoch, sealed = counting[seq][2], fields(2, counting[seq][5])["sealed"]
+    number = int.from_bytes(sealed[:2], "little")
+    wrapped = None
+    for other in sorted(counting):
+        record = counting[other]
+        if record[0] == 7 and record[2] <= epoch:
+            key = fields(7, record[5])
+            if key["key_number"] == number:
+                wrapped = key["wrapped"]
+    mgf1 = padding.MGF1(hashes.SHA256())
+    data_key = private_key.decrypt(wrapped, padding.OAEP(mgf1, hashes.SHA256(), None))
+    cbc = Cipher(algorithms.AES(data_key), modes.CBC(sealed[2:18])).decryptor()
+    plain = cbc.update(sealed[18:]) + cbc.finalize()
+    assert plain[-plain[-1] :] == plain[-1:] * plain[-1]
+    return tlv(plain[: -plain[-1]])
+
+
+def tlv(data):
+    """BER-TLV of short lengths and tags of one or two bytes."""
+    out = []
+    at = 0
+    while at < len(data):
+        n = 2 if data[at] & 0x1F == 0x1F else 1
+        tag, length = data[at : at + n].hex().upper(), data[at + n]
+        assert length < 128
+        out.append((tag, data[at + n + 1 : at + n + 1 + length]))
+        at += n + 1 + length
+    return out
+
+
+def checkpoint(body):
+    """Sections 3 and 8: the fields of a CHECKPOINT body, but for what only the unit reads."""
+    names = ("trip", "shift", "paid", "flags", "journal_seq", "shift_trips", "shift_fares",
+             "shift_cards", "shift_card_amount", "audit")  # fmt: skip
+    out = dict(zip(names, struct.unpack_from("<IIBBIIIIII", body, 2), strict=True))
+    out["position"] = body[1]
+    at = 2 + struct.calcsize("<IIBBIIIIII")
+    for flag, name, kind in ((4, "discounts", "I"), (8, "wrong_tries", "B"), (16, "files", "I")):
+        if out["flags"] & flag:
+            out[name] = struct.unpack_from("<" + kind, body, at)[0]
+            at += struct.calcsize("<" + kind)
+    out["driver"] = body[at + 1 : at + 1 + body[at]].decode()
+    at += 1 + body[at]
+    out["totals"] = fields(4, b"\x01" + body[at : at + 48])
+    at += 48
+    out["torn"] = []
+    torn = body[at]
+    at += 1
+    for _ in range(torn):
+        out["torn"].append(struct.unpack_from("<III8s", body, at))
+        at += 21 + body[at + 20]
+    at += 2 + struct.unpack_from("<H", body, at)[0]
+    assert len(body) - at == 208
+    return out

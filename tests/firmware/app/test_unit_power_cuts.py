@@ -72,7 +72,7 @@ def test_every_operation_on_flash_that_fails(seed: int, fault: str) -> None:
 
 @pytest.mark.timeout(7200 if SOAK else 150)
 def test_pairs_of_operations() -> None:
-    assert cuts_of("depth2", 2, 14, 5 if SOAK else 149, seconds=3600) >= 100
+    assert cuts_of("depth2", 2, 14, 1 if SOAK else 149, seconds=3600) >= 100
 
 
 @pytest.mark.timeout(7200 if SOAK else 150)

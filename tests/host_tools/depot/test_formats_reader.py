@@ -1,15 +1,20 @@
 """An outside reader, written from docs/formats.md, sees the same as ours does."""
 
 import random
+from pathlib import Path
 
 import formats_reader
 import pytest
+from bench_taxi import Garage
 from flagfall.journal import schema
 from flagfall.journal.record import Damage
 from flagfall.journal.ring import Journal
+from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.install import UNIT_ID
 from flagfall_host.depot.journal_image import read_image
 from nor_flash import BLOCK, NorFlash
 from power_cuts import KEY, Life, faulty_life, steps_of
+from taps_and_flash import ask, finish, tap
 
 
 def compare(data: bytes) -> int:
@@ -65,7 +70,10 @@ def test_images_with_damage(seed):
 def test_bodies():
     """Every body of every type, packed by ours, read by the document's table."""
     dice = random.Random(3)
-    for type_, layout in formats_reader.BODIES.items():
+    bodies = [(type_, 1, layout) for type_, layout in formats_reader.BODIES.items()]
+    for (type_, version), more in formats_reader.NEWER.items():
+        bodies.append((type_, version, formats_reader.BODIES[type_] + more))
+    for type_, version, layout in bodies:
         for _ in range(40):
             values = {}
             for item in layout.split():
@@ -80,8 +88,40 @@ def test_bodies():
                     values[name] = "%04d" % dice.randrange(10000)
                 else:
                     values[name] = dice.randbytes(int(kind))
-            theirs = formats_reader.fields(type_, schema.pack(type_, **values))
+            body = schema.pack(type_, **values)
+            theirs = formats_reader.fields(type_, body)
+            assert body[0] == version
             if "last_digits" in values:
                 digits = values["last_digits"]
                 values["last_digits"] = bytes.fromhex(digits[2:] + digits[:2])
             assert theirs == values
+
+
+def test_a_ride_by_card_of_a_real_unit(garage: Garage, tmp_path: Path) -> None:
+    """From the fleet's two secrets and the unit's two partitions, by the document alone."""
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        ask(taxi)
+        tap(taxi, "tearing", "again", times=1, part="request")
+        tap(taxi, "tearing", "approved", times=0)
+        due = taxi.face["fare"]
+        finish(taxi)
+        info = taxi.face
+    key = formats_reader.journal_key(garage.fleet._master, UNIT_ID)
+    journal, _ = formats_reader.read((tmp_path / "journal.flash").read_bytes(), key)
+    bodies = {
+        kind: [formats_reader.fields(kind, r[5]) for r in journal.values() if r[0] == kind]
+        for kind in formats_reader.BODIES
+    }
+    (paid,) = [seq for seq, r in journal.items() if r[0] == 2 and r[5][9] == 1]
+    payment = formats_reader.fields(2, journal[paid][5])
+    assert payment["amount"] == due == bodies[1][-1]["fare"] and payment["reason"] == ""
+    sealed = dict(formats_reader.card_data(journal, paid, garage.fleet.private_key))
+    (person,) = catalogue.persons("tearing")
+    assert sealed["5A"].hex().startswith(person.pan)
+    assert sealed["9F02"].hex() == f"{due:012d}"
+    trips, _ = formats_reader.read((tmp_path / "trips.flash").read_bytes(), key)
+    newest = formats_reader.checkpoint(trips[max(trips)][5])
+    assert newest["position"] == 0 and newest["driver"] == info["driver"]
+    assert newest["totals"] == bodies[4][-1] and newest["totals"]["card_amount"] == due
+    assert newest["torn"] == [] and newest["shift_cards"] == 1
