@@ -12,11 +12,21 @@ import ast
 import subprocess
 from pathlib import Path
 
+import kept_flash
 import pytest
 from on_micropython import MICROPYTHON, ROOT, TESTS, micropython_environment
 
 PURE = (TESTS / "firmware" / "lib", TESTS / "firmware" / "drivers" / "devices", TESTS / "boards")
 _TIME_LIMIT_S = 150
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report = (yield).get_result()
+    if report.failed and call.excinfo is not None:
+        told = kept_flash.keep(item.nodeid, call.excinfo)
+        if told:
+            report.sections.append(("flash as it was", told))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector):

@@ -29,6 +29,11 @@ class Violation(Exception):
     pass
 
 
+class Crash(Exception):
+    # What went wrong in a life without being a promise.
+    pass
+
+
 class Dice:
     # xorshift32: the same numbers on both runtimes.
     def __init__(self, seed):
@@ -288,11 +293,9 @@ def lived(seed, sectors, count, cuts, journal_class=Journal, keep=True):
     life = Life(steps_of(seed, count), flash, journal_class)
     try:
         life.live(cuts)
-    except (Violation, NorViolation) as e:
+    except Exception as e:  # a crash too is to be lived again
         text = written(seed, sectors, count, cuts)
-        if keep:
-            keep_image(text, flash.data)
-        raise Violation("%s: %s" % (text, e)) from None
+        raise broken("power_cuts", text, e, {"flash": flash} if keep else {}) from e
     return life
 
 
@@ -323,27 +326,32 @@ def random_cuts(seed, lives):
     return cuts
 
 
-def keep_image(text, data):
-    # The flash as it was when the promise was broken.
+def broken(program, text, e, chips):
+    # The Violation, or Crash, that says how to live `text` again; keeps the flash of `chips`.
     import os
 
+    promised = isinstance(e, (Violation, NorViolation))
+    message = "%s: %s" % (text, e if promised else "%s: %s" % (e.__class__.__name__, e))
+    message += "\n  live it again: .venv/bin/micropython tests/%s.py %s" % (program, text)
     for folder in ("build", "build/flash-failures"):
         try:
             os.mkdir(folder)
         except OSError:
             continue  # it is there
-    try:
-        with open("build/flash-failures/%s.bin" % text.replace("/", "_"), "wb") as f:
-            f.write(data)
-    except OSError:
-        pass
+    for name in chips:
+        path = "build/flash-failures/%s_%s_%s.bin" % (program, text.replace("/", "_"), name)
+        try:
+            with open(path, "wb") as f:
+                f.write(chips[name].data)
+        except OSError as e:
+            path = "not kept, %s" % e
+        message += "\n  %s as it was: %s" % (name, path)
+    return Violation(message) if promised else Crash(message)
 
 
-def operations(seed, sectors, count, journal_class=Journal):
+def operations(seed, sectors, count, journal_class=Journal, keep=True):
     # How many programs and erases the steps take without a cut.
-    flash = NorFlash(sectors * BLOCK, None, seed)
-    life = Life(steps_of(seed, count), flash, journal_class)
-    life.live()
+    flash = lived(seed, sectors, count, [], journal_class, keep).flash
     return flash.programs + flash.erases
 
 
@@ -366,17 +374,15 @@ def faulty_life(seed, journal_class=Journal, cuts=(), keep=True):
     life.fails_at = dice.roll(150)
     try:
         life.live(cuts)
-    except (Violation, NorViolation) as e:
+    except Exception as e:  # a crash too is to be lived again
         text = "f/%d/%s" % (seed, ".".join("%d%s" % cut for cut in cuts))
-        if keep:
-            keep_image(text, flash.data)
-        raise Violation("%s: %s" % (text, e)) from None
+        raise broken("power_cuts", text, e, {"flash": flash} if keep else {}) from e
     return life
 
 
 def depth_1(seed, sectors, count, every=1, letters="btgh", journal_class=Journal, keep=True):
     # Cut at every operation in every mode; return the number of cuts.
-    total = operations(seed, sectors, count)
+    total = operations(seed, sectors, count, journal_class, keep)
     cuts = 0
     for at in range(0, total, every):
         for letter in letters:
@@ -397,7 +403,7 @@ if __name__ == "__main__":
     for text in sys.argv[1:]:
         try:
             relive(text)
-        except Violation as e:
+        except (Violation, Crash) as e:
             print(e)
             sys.exit(1)
         print(text, "holds")

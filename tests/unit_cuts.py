@@ -39,8 +39,8 @@ from flagfall.journal.sector import GOOD  # noqa: E402
 from flagfall.meter.tariff import Tariff  # noqa: E402
 from flagfall.meter.taximeter import FOR_HIRE, HIRED, STOPPED  # noqa: E402
 from meter_forms import HEFEI, NOON, pack  # noqa: E402
-from nor_flash import BLOCK, NorFlash, NorViolation, Power, PowerCut  # noqa: E402
-from power_cuts import KEY, Dice, Life, Violation, keep_image  # noqa: E402
+from nor_flash import BLOCK, NorFlash, Power, PowerCut  # noqa: E402
+from power_cuts import KEY, Crash, Dice, Life, Violation, broken  # noqa: E402
 
 K = 1000  # pulses a kilometre
 TICK_MS = 300
@@ -710,11 +710,9 @@ def lived(seed, count, cuts, faulty="", keep=True):
     life = UnitLife(steps_of(seed, count), seed, faulty)
     try:
         life.live(cuts)
-    except (Violation, NorViolation) as e:
+    except Exception as e:  # a crash too is to be lived again
         text = written(seed, count, cuts, faulty)
-        for name, chip in life.chips.items() if keep else ():
-            keep_image("unit_" + text + "_" + name, chip.data)
-        raise Violation("unit life %s: %s" % (text, e)) from None
+        raise broken("unit_cuts", text, e, life.chips if keep else {}) from e
     return life
 
 
@@ -796,4 +794,8 @@ def main(words):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except (Crash, Violation) as e:
+        print(e)
+        sys.exit(1)

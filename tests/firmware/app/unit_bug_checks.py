@@ -11,7 +11,6 @@ from app.configuration import Configuration
 from app.duty import Duty
 from app.meter import Meter
 from flagfall.meter.taximeter import Taximeter
-from nor_flash import NorViolation
 from power_cuts import Violation
 
 
@@ -21,7 +20,7 @@ def caught(place, name, bug):
     setattr(place, name, bug)
     try:
         unit_cuts.depth_1(2, 30, "t", keep=False)
-    except (Violation, NorViolation):
+    except Violation:
         return True
     finally:
         setattr(place, name, right)
