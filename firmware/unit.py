@@ -7,31 +7,49 @@ import sys
 
 from app.booking import Booking
 from app.configuration import Configuration
-from app.deny import Deny
 from app.duty import Duty
-from app.housekeeping import Housekeeping
 from app.keys import Keys
-from app.link import Cable, Maintenance
 from app.meter import Meter
-from app.office import Office
-from app.payment import Payment
-from app.receipts import Receipts
 from app.screen import Screen
-from app.seal import Seal
-from app.selftest import SelfTest
-from app.sign_in import SignIn
-from app.warnings import Warnings
-from flagfall.emv.aid import parse_aid
-from flagfall.emv.capk import CapkError, CapkStore
-from flagfall.emv.terminal import ECASH, ODA, StoredLimits, Terminal
 from flagfall.journal import schema
 from flagfall.journal.ring import Journal
 from flagfall.link import proof
 from flagfall.meter.tariff import Tariff
-from flagfall.seal import Sealer, SealError, parse_public_key
 from micropython import const
 
-_PROFILES = {"ecash": ECASH, "oda": ODA}
+# What the meter does not need: loaded when its face is shown, one after the other, so that the
+# meter runs in between. In this order, each finds loaded what it needs itself.
+LATER = (
+    "flagfall.emv.tlv",
+    "flagfall.emv.capk",
+    "flagfall.seal",
+    "flagfall.emv.terminal",
+    "flagfall.emv.oda_rsa",
+    "flagfall.emv.outcome",
+    "flagfall.emv.authentication",
+    "flagfall.emv.purchase",
+    "flagfall.emv.torn",
+    "flagfall.emv.entry_point",
+    "flagfall.emv.recovery",
+    "flagfall.emv.transaction",
+    "flagfall.emv.aid",
+    "app.payment",
+    "drivers.pn532",
+    "flagfall.receipt",
+    "app.receipts",
+    "flagfall.link.messages",
+    "flagfall.link.session",
+    "app.seal",
+    "app.office",
+    "app.link",
+    "app.selftest",
+    "app.sign_in",
+    "flagfall.emv.deny_list",
+    "app.spool",
+    "app.deny",
+    "app.warnings",
+    "app.housekeeping",
+)
 _REPEAT_MS = const(180000)  # a card that paid so recently asks the driver first
 _STORED_COUNT = const(2000)  # taps that may wait for upload, and what they may come to
 _STORED_AMOUNT = const(5000000)  # minor units
@@ -47,11 +65,20 @@ class Unit:
         self._configuration = Configuration(board.files_root)
         self._payment_task = None
         self._reader_made = None
+        self._update_task = None
         self._screen = Screen(board.display, board.buzzer, board.utc_s)
 
     async def run(self):
-        """Bring the unit up and run it until new settings ask for a fresh start."""
-        self._payment_task = self._reader_made = None  # of the run before: their buffers
+        """Bring the unit up and run it until new settings ask for a fresh start.
+
+        The meter first: a trip that a loss of power cut off is on the displays, and the driver's
+        keys are heard, before the rest of the unit is even loaded.
+        """
+        # Of the run before: their buffers are needed again.
+        self._payment_task = self._reader_made = self._update_task = None
+        self._tasks = []
+        self._failed = []
+        self._restart = asyncio.Event()  # asked for, or a task has died
         self._configuration.load()
         gc.collect()
         c = self._configuration
@@ -86,23 +113,62 @@ class Unit:
         meter.recover()
         if c.next_tariff_blob is not None:
             meter.change_tariff(Tariff(c.next_tariff_blob))
+        if not duty.driver:
+            self._screen.say("Sign in")
         self._screen.attach(meter, duty)
+        keys = Keys(board, meter, duty, booking, self._screen)
+        # A tap or a receipt that the loss of power cut off comes before the driver's next key.
+        cut_off = bool(duty.intent or duty.receipt_due)
+        self._begin(self._complete(journal_key, booking, duty, meter, keys, checkpoints, cut_off))
+        self._begin(meter.run())
+        if not cut_off:
+            self._begin(keys.run())
+        try:
+            await self._until_restart()
+        finally:
+            if self._payment_task is not None:
+                self._payment_task.end()
+        if self._update_task is not None:
+            self._update_task.begin_trial()
+
+    async def _complete(self, journal_key, booking, duty, meter, keys, checkpoints, cut_off):
+        """Load and begin what runs beside the meter: cards, paper, the office, the workshop."""
+        # The bench has no such thing: its clock would run on meanwhile, as far as chance has it.
+        breathe = getattr(self._board, "breathe", None)
+        for name in LATER:
+            if breathe is not None:
+                await breathe()
+            __import__(name)
+        from app.housekeeping import Housekeeping
+        from app.link import Cable, Maintenance
+        from app.office import Office
+        from app.receipts import Receipts
+        from app.seal import Seal
+        from app.selftest import SelfTest
+        from app.sign_in import SignIn
+        from app.warnings import Warnings
+        from flagfall.seal import parse_public_key
+
+        c = self._configuration
+        board = self._board
+        gc.collect()
         public_key = parse_public_key(c.fleet_key)
         capks = self._card_keys()
         deny = self._deny_list(public_key, booking)
         payment = self._payment(journal_key, booking, duty, meter, capks, deny)
         receipts = Receipts(board.printer, c, meter, duty, booking, self._screen)
         sign_in = SignIn(board, self._reader, c, duty, booking, self._screen)
-        keys = Keys(board, meter, payment, receipts, duty, booking, self._screen, sign_in)
         seal = Seal(board, c.unit_id, public_key, duty, booking)
         office = Office(
             board, c, booking, meter, self._screen, seal, public_key, capks, deny, self._reading
         )
-        maintenance = Maintenance(board, c, booking, meter, duty, office, seal)
+        maintenance = Maintenance(board, c, booking, meter, duty, office, self._restart, seal)
         maintenance.tests = SelfTest(board, meter, payment, keys, booking, self._screen)
         warnings = Warnings(board, c, duty, meter, payment, receipts, booking, self._screen)
         self._screen.lights = getattr(board, "lights", None)
-        house = Housekeeping(board, journal, checkpoints, meter, payment, booking, warnings)
+        house = Housekeeping(
+            board, booking.journal, checkpoints, meter, payment, booking, warnings
+        )
         if payment is not None:
             payment.erase_ahead = house.erase_ahead
             payment.no_cards = warnings.no_cards
@@ -111,37 +177,27 @@ class Unit:
         house.at_start()
         cable = Cable(board.cable_port(), maintenance, board.random)
         gc.collect()
-        tasks = [
-            meter.run(),
-            keys.run(),
-            house.run(),
-            cable.run(),
-        ]
+        keys.attach(payment, receipts, sign_in)
+        self._begin(house.run())
+        self._begin(cable.run())
         if "uplink" in c.settings and board.modem_port() is not None:
-            tasks.append(self._uplink(maintenance, cable, meter, keys, booking))
+            self._begin(self._uplink(maintenance, cable, meter, keys, booking))
         if "isu_vendor" in c.settings:
             # Only here, so that a unit without an ISU does not carry its code in RAM.
             from app.meter_port import MeterPort
 
-            tasks.append(MeterPort(board, board.isu_port(), c, meter, duty, booking).run())
+            self._begin(MeterPort(board, board.isu_port(), c, meter, duty, booking).run())
         if deny is not None:
-            tasks.append(deny.run())
-        update = self._update(deny, public_key, seal, booking, meter, maintenance)
-        if update is not None:
-            tasks.append(update.run())
-        tasks.append(office.run())
+            self._begin(deny.run())
+        self._update_task = self._update(deny, public_key, seal, booking, meter, maintenance)
+        if self._update_task is not None:
+            self._begin(self._update_task.run())
+        self._begin(office.run())
+        if cut_off:
+            self._begin(keys.run())
         if duty.receipt_due:
             self._screen.say("Trip %d was paid: printing its receipt" % duty.trip)
-            tasks.append(receipts.due())
-        elif not duty.driver:
-            self._screen.say("Sign in")
-        try:
-            await self._until(maintenance.restart, tasks)
-        finally:
-            if payment is not None:
-                payment.end()
-        if update is not None:
-            update.begin_trial()
+            self._begin(receipts.due())
 
     def _update(self, deny, public_key, seal, booking, meter, maintenance):
         # Only here, so that a unit without slots does not carry its code in RAM.
@@ -188,9 +244,14 @@ class Unit:
 
     async def _run_unprovisioned(self):
         """As the factory left it, or half provisioned: only the cable works."""
+        from app.link import Cable, Maintenance
+        from app.office import Office
+        from flagfall.seal import SealError, parse_public_key
+
         c = self._configuration
         board = self._board
         booking = None
+        self._screen.attach(None, None)
         if c.unit_key is not None:
             journal = Journal(board.journal_flash, proof.journal_key(c.unit_key))
             journal.mount(c.first_epoch)
@@ -201,9 +262,10 @@ class Unit:
         except SealError:
             public_key = None  # only unsigned files are taken, and no card
         office = Office(board, c, booking, None, self._screen, None, public_key, None, None)
-        maintenance = Maintenance(board, c, booking, None, None, office)
-        cable = Cable(board.cable_port(), maintenance, board.random)
-        await self._until(maintenance.restart, [cable.run(), self._idle()])
+        maintenance = Maintenance(board, c, booking, None, None, office, self._restart)
+        self._begin(Cable(board.cable_port(), maintenance, board.random).run())
+        self._begin(self._idle())
+        await self._until_restart()
 
     async def _idle(self):
         while True:
@@ -221,6 +283,8 @@ class Unit:
 
     def _card_keys(self):
         """The CA keys as the kernel keeps them: test keys or live ones, as the settings say."""
+        from flagfall.emv.capk import CapkError, CapkStore
+
         c = self._configuration
         capks = CapkStore(c.settings.get("live", False))
         try:
@@ -234,6 +298,8 @@ class Unit:
 
     def _deny_list(self, public_key, booking):
         """The deny list, or None on a board that has no place for one."""
+        from app.deny import Deny
+
         c = self._configuration
         folder = getattr(self._board, "lists_root", None)
         if folder is None:
@@ -254,13 +320,19 @@ class Unit:
         c = self._configuration
         if not c.settings["aids"] or capks is None or not c.capks or c.fleet_key is None:
             return None
+        from app.payment import Payment
+        from flagfall.emv.aid import parse_aid
+        from flagfall.emv.terminal import ECASH, ODA, StoredLimits, Terminal
+        from flagfall.seal import Sealer
+
+        profiles = {"ecash": ECASH, "oda": ODA}
         settings = c.settings
         terminal = Terminal(
             settings["country"],
             settings["currency"],
             [parse_aid(bytes.fromhex(row)) for row in settings["aids"]],
             capks,
-            profiles=[_PROFILES[name] for name in settings.get("profiles", ("ecash",))],
+            profiles=[profiles[name] for name in settings.get("profiles", ("ecash",))],
             stored=StoredLimits(
                 settings.get("stored_count", _STORED_COUNT),
                 settings.get("stored_amount", _STORED_AMOUNT),
@@ -288,27 +360,28 @@ class Unit:
         self._payment_task = payment
         return payment
 
-    async def _until(self, event, coroutines):
-        """Run tasks until `event` is set or one of them dies; then end them all."""
-        failed = []
+    def _begin(self, coroutine):
+        """Run it beside the others. If it dies, the unit starts afresh."""
+        self._tasks.append(asyncio.create_task(self._watched(coroutine)))
 
-        async def watched(coroutine):
-            try:
-                await coroutine
-            except asyncio.CancelledError:
-                raise
-            except Exception as e:  # whatever it was: report it and start the unit afresh
-                failed.append(e)
-                event.set()
+    async def _watched(self, coroutine):
+        try:
+            await coroutine
+        except asyncio.CancelledError:
+            raise
+        except Exception as e:  # whatever it was: report it and start the unit afresh
+            self._failed.append(e)
+            self._restart.set()
 
-        tasks = [asyncio.create_task(watched(c)) for c in coroutines]
-        await event.wait()
-        for task in tasks:
+    async def _until_restart(self):
+        """Run the tasks until a fresh start is asked for or one of them dies; end them all."""
+        await self._restart.wait()
+        for task in self._tasks:
             task.cancel()
-        for task in tasks:
+        for task in self._tasks:
             try:
                 await task
             except asyncio.CancelledError:
                 pass
-        if failed:
-            raise failed[0]
+        if self._failed:
+            raise self._failed[0]

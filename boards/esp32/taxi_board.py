@@ -17,14 +17,12 @@ from drivers.seal_switch import SealSwitch
 from drivers.ssd1306 import SSD1306
 from drivers.supply_voltage import SupplyVoltage
 from drivers.text_display import TextDisplay
-from entropy import Entropy
 from esp32 import Partition
 from fitted import clock_chip, fare_displays
 from flagfall.clock import civil, seconds_2000
 from front_panel import FrontPanel
 from machine import ADC, I2C, PWM, RTC, Counter, Pin
 from micropython import const
-from mobile_network import Ppp
 from serial_ports import ConsolePort, UartPort
 
 _TICK_MS = const(50)  # the meter's pace
@@ -91,18 +89,26 @@ class TaxiBoard:
         self._cable = None
         self._modem = None
         self._modem_key = Pin(pins.MODEM_POWER, Pin.OUT, value=0)
-        self.random = None
+        self._entropy = None
 
     async def start(self):
         """Bring up what takes a while. Raises BoardError."""
         self._take_time()
-        self.random = Entropy().random
         try:
             mount_config()
             mount_lists()
         except BoardError as e:
             self.display.show({"position": "FAULT", "message": str(e)})
             raise
+
+    def random(self, n):
+        """`n` bytes that nobody can guess. The first draw switches the radio on, 0.1 s and more:
+        nothing needs it before the meter shows its face."""
+        if self._entropy is None:
+            from entropy import Entropy
+
+            self._entropy = Entropy()
+        return self._entropy.random(n)
 
     def background(self):
         """Coroutines that the board needs to run beside the unit's tasks."""
@@ -151,6 +157,10 @@ class TaxiBoard:
     async def sleep_ms(self, ms):
         await asyncio.sleep_ms(ms)
 
+    async def breathe(self):
+        """Let the unit's other tasks run between two pieces of long work."""
+        await asyncio.sleep_ms(0)
+
     def seal_open(self):
         """Whether the seal switch is open."""
         return self._seal.open
@@ -179,6 +189,8 @@ class TaxiBoard:
 
     def ppp(self, port):
         """What makes a network of the modem's call."""
+        from mobile_network import Ppp  # only where there is a modem
+
         return Ppp(port)
 
     def cable_port(self):

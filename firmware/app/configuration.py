@@ -12,8 +12,6 @@ import os
 from binascii import crc32, hexlify, unhexlify
 
 from flagfall import campaign, receipt, signed_file
-from flagfall.emv.capk import MAX_REVOKED
-from flagfall.roster import Roster, RosterError
 from micropython import const
 
 _IDENTITY = "identity.json"
@@ -277,6 +275,8 @@ class Configuration:
 
     def put_drivers(self, blob, header=None):
         """Keep the list of those who may sign in. Raises ConfigurationError."""
+        from flagfall.roster import Roster, RosterError  # only here: the meter has no use for it
+
         try:
             Roster(blob)
         except RosterError as e:
@@ -286,6 +286,8 @@ class Configuration:
     def drivers(self):
         """The list of those who may sign in (flagfall.roster), read anew: it is needed twice a
         day. None: there never was one. Raises RosterError if there was, and it is damaged."""
+        from flagfall.roster import Roster, RosterError
+
         blob = self._read_signed("drivers", _DRIVERS)
         if blob is not None:
             return Roster(blob)
@@ -401,6 +403,8 @@ def parse_capks(blob):
 def parse_revoked(blob):
     """((RID, index, serial), ...) of the JSON that `revoked` is: hex strings of 9 bytes. Raises
     ConfigurationError."""
+    from flagfall.emv.capk import MAX_REVOKED  # only here: most units have no such list
+
     rows = _json(blob, "revoked")
     if not isinstance(rows, list) or len(rows) > MAX_REVOKED:
         raise ConfigurationError("revoked: a list of up to %d is needed" % MAX_REVOKED)

@@ -18,6 +18,7 @@ from flagfall.journal import schema
 from flagfall.meter.taximeter import FOR_HIRE, STOPPED
 
 KEYS = ("SIGN", "HIRED", "STOP", "EXTRA", "CASH", "CARD", "PRINT", "FOR_HIRE")
+_OF_THE_METER = ("HIRED", "STOP", "EXTRA", "FOR_HIRE")  # need nothing but the meter
 # While a card is waited for, these keys end the waiting (CARD does no more), others do nothing.
 # SIGN goes to whoever signs in.
 _ENDS_A_TAP = ("CARD", "CASH", "HIRED", "STOP", "FOR_HIRE")
@@ -26,18 +27,19 @@ _ENDS_A_TAP = ("CARD", "CASH", "HIRED", "STOP", "FOR_HIRE")
 class Keys:
     """Reads the board's keys and acts on them."""
 
-    def __init__(self, board, meter, payment, receipts, duty, booking, screen, sign_in):
+    def __init__(self, board, meter, duty, booking, screen):
         self._board = board
         self._meter = meter
-        self._payment = payment
-        self._receipts = receipts
+        self._payment = None
+        self._receipts = None
         self._duty = duty
         self._booking = booking
         self._screen = screen
-        self._sign_in = sign_in
+        self._sign_in = None
         self._tapping = None  # the task that waits for a card, or for whoever signs in
         self._asking = None  # what it waits with: the payment, or the sign-in
         self._asked = False  # FOR_HIRE was pressed on an unpaid trip
+        self._complete = asyncio.Event()  # everything is there that a key may need
         self.listener = None  # takes the keys instead, while the workshop tests them
         self._does = {
             "SIGN": self._sign,
@@ -49,6 +51,13 @@ class Keys:
             "PRINT": self._print,
             "FOR_HIRE": self._for_hire,
         }
+
+    def attach(self, payment, receipts, sign_in):
+        """The rest of the unit is there: from here on every key does what it says."""
+        self._payment = payment
+        self._receipts = receipts
+        self._sign_in = sign_in
+        self._complete.set()
 
     @property
     def tapping(self):
@@ -72,6 +81,8 @@ class Keys:
         action = self._does.get(key)
         if action is None:
             return
+        if key not in _OF_THE_METER:
+            await self._complete.wait()  # in the first second after a start
         if self._tapping is not None:
             waiting = self._asking.waiting
             if waiting and key == "SIGN" and self._asking is self._sign_in:

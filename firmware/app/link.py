@@ -1,7 +1,6 @@
 # The maintenance cable's task, and what the unit does for whoever holds its key.
 # MIT licence, (c) 2026 The Flagfall contributors.
 
-import asyncio
 import gc
 from time import ticks_diff, ticks_ms
 
@@ -24,7 +23,7 @@ _QUIET_MS = const(3000)  # silence after which a session that waits for a restar
 class Maintenance:
     """The unit as the link sees it: identity, journal, and the few things that may be changed."""
 
-    def __init__(self, board, configuration, booking, meter, duty, office, seal=None):
+    def __init__(self, board, configuration, booking, meter, duty, office, restart, seal=None):
         self._board = board
         self._office = office
         self._seal = seal  # None: not complete yet, nothing is sealed
@@ -44,7 +43,7 @@ class Maintenance:
             self.ticks_ms = ticks_ms
         self.tests = None  # app/selftest.py, in a complete unit
         self.wants_restart = False  # new settings are in force after a fresh start
-        self.restart = asyncio.Event()  # set once nobody talks to the unit any more
+        self.restart = restart  # an Event: set once nobody talks to the unit any more
         self.uplink = None  # its report, where there is one
         self.program = None  # says which programs are there, on a unit with slots
 

@@ -109,6 +109,7 @@ class Meter:
 
     async def run(self):
         """Follow pulses and time for ever."""
+        self._screen.refresh()
         while True:
             await self._board.tick()
             self.step()

@@ -18,6 +18,7 @@ class Screen:
         self._duty = None
         self._face = None  # as it was shown last, and in which second
         self._second = 0
+        self._dark = True  # nothing is known yet that could be shown
         self._message = ""
         self._number = 0
         self._warning = ""
@@ -27,8 +28,10 @@ class Screen:
         self.lights = None  # of the card reader, where the board has them: `show(state)`
 
     def attach(self, meter, duty):
+        """Show this meter's face from here on; without one: that the unit is not provisioned."""
         self._meter = meter
         self._duty = duty
+        self._dark = False
 
     def say(self, text):
         """A line for the driver, in plain words; at once."""
@@ -58,6 +61,8 @@ class Screen:
     def refresh(self):
         """Send the face if anything on it has changed, and as it is each second: a display may
         have lost its supply meanwhile."""
+        if self._dark:
+            return
         if self._meter is None:
             face = {"position": "NOT PROVISIONED", "message": self._message}
             self._show(face, (self._message, self._number))

@@ -1,5 +1,6 @@
-# What bench_boot.py runs in MicroPython: `micropython boot_load.py FOLDER MARK`: the firmware from
-# its first import to the face that says FOR HIRE, on flash and files as a power cut left them.
+# What bench_boot.py runs in MicroPython: `micropython boot_load.py FOLDER MARK`: a program of the
+# reference board from the chooser to the face that says FOR HIRE, and on to the moment at which
+# all of the unit is there, on flash and files as a power cut left them.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
 # With MARK `count` callgrind dumps its counters at each call of stack_use. What the NOR model does
@@ -31,8 +32,14 @@ def mark(label):
     return before
 
 
-class ForHire(Exception):
-    pass
+class Chip:
+    """Stands for the modules of the chip while the board's own modules are imported."""
+
+    def __getattr__(self, name):
+        return Chip()
+
+    def __call__(self, *args):
+        return self
 
 
 class Flash(NorFlash):
@@ -53,6 +60,12 @@ class Flash(NorFlash):
         return found
 
 
+def flash_us(board):
+    """Flash microseconds so far: rings, file systems."""
+    rings = board.journal_flash.time_us + board.trips_flash.time_us
+    return rings, board.config.time_us + board.lists.time_us
+
+
 class Port:
     bauds = (115200, 921600)
 
@@ -62,7 +75,10 @@ class Port:
     def discard(self):
         pass
 
+    heard = False
+
     async def read(self, n, timeout_ms):
+        self.heard = True
         await asyncio.sleep_ms(max(timeout_ms, 1))
         return b""
 
@@ -76,14 +92,22 @@ class Board:
     def __init__(self):
         self.journal_flash = Flash(path=_FOLDER + "/journal.flash")
         self.trips_flash = Flash(path=_FOLDER + "/trips.flash")
-        self.files_root = _FOLDER + "/files"
-        self.lists_root = self.files_root + "/lists"
+        self.config = Flash(path=_FOLDER + "/config.flash")
+        self.lists = Flash(path=_FOLDER + "/lists.flash")
+        self.files_root = "/config"
+        self.lists_root = "/lists"
+        vfs.mount(vfs.VfsLfs2(self.config), self.files_root)
+        vfs.mount(vfs.VfsLfs2(self.lists), self.lists_root)
         self.display = self.buzzer = self.printer = self
+        self.for_hire = None
+        self.cable = Port()
         self._ms = 0
 
     def show(self, face):
-        if face["position"] == "FOR HIRE":
-            raise ForHire
+        if face["position"] == "FOR HIRE" and not self.for_hire:
+            self.for_hire = flash_us(self)
+            self.modules = set(sys.modules)
+            mark("later")
 
     def tone(self, name):
         pass
@@ -96,6 +120,9 @@ class Board:
 
     async def tick(self):
         self._ms += 50
+        await asyncio.sleep_ms(100000 if self.for_hire else 0)
+
+    async def breathe(self):
         await asyncio.sleep_ms(0)
 
     async def sleep_ms(self, ms):
@@ -123,7 +150,7 @@ class Board:
         return Port()
 
     def cable_port(self):
-        return Port()
+        return self.cable
 
     def isu_port(self):
         return Port()
@@ -132,10 +159,8 @@ class Board:
         return None
 
 
-def reading(names):
+def reading(flash, names):
     """(bytes, flash microseconds) of reading these files of the program from its littlefs."""
-    flash = NorFlash(path=_FOLDER + "/program.flash")
-    vfs.mount(vfs.VfsLfs2(flash), "/unit")
     flash.reset_counters()
     buf = bytearray(_PIECE)
     total = 0
@@ -163,43 +188,71 @@ def _apart(module, name, label):
 
 mark("nothing")
 mark("nothing")
+for name in ("machine", "esp32", "network"):
+    sys.modules[name] = Chip()
 known = set(sys.modules)
+mark("start")
+program = Flash(path=_FOLDER + "/program.flash")
+vfs.mount(vfs.VfsLfs2(program), "/unit")
+import chooser  # noqa: E402
+
+chooser.root = "/unit"
+chooser.choose()
+chooser.state()
+chooser_us = program.time_us
 mark("import")
-from drivers.pn532 import PN532  # noqa: E402
-from drivers.pn532_hsu import HSU  # noqa: E402
-from flagfall import seal  # noqa: E402
+import board as _real_board  # noqa: E402, F401 - what the board itself needs of the program
 from unit import Unit  # noqa: E402
 
 mark("start")
-_apart(seal, "oaep_encrypt", "rsa")
-board = Board()
+taxi = Board()
+
+
+def make_reader(port):
+    from drivers.pn532 import PN532
+    from drivers.pn532_hsu import HSU
+
+    return PN532(HSU(port, 921600), type_b=True)
 
 
 async def run():
-    await Unit(board, lambda port: PN532(HSU(port, 921600), type_b=True)).run()
+    unit = asyncio.create_task(Unit(taxi, make_reader).run())
+    wrapped = False
+    while not taxi.cable.heard:  # the last thing that waits for somebody
+        await asyncio.sleep_ms(0)
+        if unit.done():
+            await unit  # raises what it died of
+        if not wrapped and "flagfall.seal" in sys.modules:
+            wrapped = True
+            _apart(sys.modules["flagfall.seal"], "oaep_encrypt", "rsa")
+    unit.cancel()
 
 
-try:
-    asyncio.run(run())
-except ForHire:
-    mark("done")
-files = []
-for name in sys.modules:
-    path = getattr(sys.modules[name], "__file__", "")
-    if name not in known and path and path.endswith(".mpy"):
-        files.append(path)
+asyncio.run(run())
+mark("done")
+_COUNT = False  # what follows only asks the model for the time of the flash
 root = os.getenv("MICROPYPATH").split(":")[1]
-size, us = reading([path[len(root) + 1 :] for path in files])
+
+
+def files(names):
+    paths = (getattr(sys.modules[name], "__file__", "") for name in names)
+    return [path[len(root) + 1 :] for path in paths if path and path.startswith(root)]
+
+
+at_first = files(taxi.modules - known)
+later_us = sum(flash_us(taxi)) - sum(taxi.for_hire)
+later_us += reading(program, files(set(sys.modules) - taxi.modules))[1]
+size, us = reading(program, at_first)
+rings_us, config_us = taxi.for_hire
 print(
     json.dumps(
         {
             "labels": _labels,
-            "journal_us": board.journal_flash.time_us,
-            "trips_us": board.trips_flash.time_us,
-            "reads": board.journal_flash.reads + board.trips_flash.reads,
-            "read_bytes": board.journal_flash.read_bytes + board.trips_flash.read_bytes,
-            "erases": board.journal_flash.erases + board.trips_flash.erases,
-            "files": len(files),
+            "rings_us": rings_us,
+            "config_us": config_us + chooser_us,
+            "later_us": later_us,
+            "files": len(at_first),
+            "all_files": len(files(set(sys.modules) - known)),
             "program_bytes": size,
             "program_us": us,
         }

@@ -7,6 +7,7 @@ firmware is imported, and nowhere else.
 import asyncio
 import contextlib
 import contextvars
+import importlib
 import sys
 import time
 import types
@@ -121,6 +122,9 @@ def load() -> types.ModuleType:
         import drivers.pn532
         import drivers.pn532_hsu  # noqa: F401
         import unit
+
+        for name in unit.LATER:
+            importlib.import_module(name)
     _watch_payments(unit)
     _put_in_the_air(app.uplink)
     return unit

@@ -1,11 +1,15 @@
 """The real firmware in the real MicroPython, against the bench: what a driver may rely on."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from bench_taxi import Garage, offer, ride
+from flagfall.journal import schema
 from flagfall_host.bench.cards import catalogue
+from flagfall_host.bench.firmware_build import build
 from flagfall_host.bench.taxi import Taxi
+from flagfall_host.bench.unit_process import MICROPYTHON, environment
 from flagfall_host.bench.wheel import read_trace
 
 
@@ -130,6 +134,44 @@ def test_a_dip_of_power_resumes_the_trip_a_longer_one_ends_it(
         assert taxi.face["position"] == "FOR HIRE"
         assert "loss of power" in taxi.face["message"]
         taxi.press("HIRED", what="the next trip", position="HIRED", trip=2)
+
+
+def test_the_first_thing_shown_after_a_loss_of_power_is_the_trip(
+    garage: Garage, tmp_path: Path
+) -> None:
+    with garage.taxi(tmp_path) as taxi:
+        taxi.unit.power_on()
+        taxi.press("HIRED", what="the hire", position="HIRED")
+        taxi.drive(read_trace()[1_023:1_083])
+        fare = taxi.face["fare"]
+        taxi.unit.power_off()
+        faces: list[dict[str, object]] = []
+        taxi.world.on_face = faces.append
+        taxi.unit.power_on()
+        # Keys of the meter and keys that wait for the rest of the unit keep their order.
+        taxi.world.press("STOP")
+        taxi.world.press("CASH")
+        taxi.world.wait_face("the payment", paid=schema.CASH)
+        shown = list(dict.fromkeys((f["position"], f.get("paid")) for f in faces))
+        assert shown == [
+            ("HIRED", schema.OPEN), ("STOPPED", schema.OPEN), ("STOPPED", schema.CASH)
+        ]  # fmt: skip
+        assert faces[0]["fare"] == fare
+
+
+def test_the_meter_needs_nothing_of_what_is_loaded_after_it() -> None:
+    """What `unit` loads after the face is not loaded by anything that the meter imports."""
+    ask = "import sys, unit; print([n for n in unit.LATER if n in sys.modules])"
+    run = subprocess.run(
+        [MICROPYTHON, "-c", ask],
+        env=environment(build()),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    # Keys and configuration speak of receipts.
+    assert run.stdout.strip() == "['flagfall.receipt']"
 
 
 def test_a_supplement_is_apart_from_the_fare(garage: Garage, tmp_path: Path) -> None:
