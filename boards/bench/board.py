@@ -98,6 +98,12 @@ class Board:
     def _ignition(self):
         return bool(self.world.senses["ignition"])
 
+    @property
+    def clock_fault(self):
+        """Why the calendar is not to be trusted, or None."""
+        lost = self.world.senses.get("clock_fault")
+        return "the clock chip has lost the time" if lost else None
+
     def random(self, n):
         """`n` random bytes: the system's, or a repeatable stream when the bench has a seed."""
         if self._setup["seed"] is None:

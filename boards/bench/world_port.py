@@ -5,9 +5,12 @@
 #   from the world:  T <ms> <pulses> <utc>   the world's clock, wheel and calendar now
 #                    K <key> [text]          a key was pressed
 #                    J <job>                 the printer has put this job on paper
-#                    N <job>                 the printer has no paper for this job
+#                    N <job> <why>           the printer does not print this job: paper (it has
+#                                            none), cover (it is open)
 #                    X <flash> <n> <mode>    cut the power at the n-th flash operation from now
-#                    S <name> <number>       what a line is at: seal, supply, ignition
+#                    S <name> <number>       what a line is at: seal, supply, ignition; the faults
+#                                            of the fare display so far (fare_faults); 1 for a
+#                                            clock chip that has lost the time (clock_fault)
 #   to the world:    A <ms>                  the meter has seen everything up to this time
 #                    F <json>                the face: what the displays show
 #                    P <json>                a print job
@@ -23,15 +26,13 @@ import socket
 import struct
 import sys
 
+from drivers.escpos_printer import COVER_OPEN, NO_PAPER, SILENT, PrinterError
 from micropython import const
 
 _AF_UNIX = const(1)
 _KEYS_WAITING = const(16)  # keys; more than a driver can press before the unit looks
+_TROUBLE = {"paper": NO_PAPER, "cover": COVER_OPEN}
 _PRINT_MS = const(20000)  # longest wait for the printer to say that a job is on paper
-
-
-class PrinterError(OSError):
-    """The printer did not say that the job is on paper, or says that it has none."""
 
 
 class WorldPort:
@@ -56,7 +57,7 @@ class WorldPort:
         self._key = asyncio.Event()
         self._job = 0
         self._printed = asyncio.Event()
-        self._no_paper = False
+        self._trouble = ""  # why the last job was not printed
         self.on_cut = None  # set by the board: plans a power cut
 
     def send(self, kind, text):
@@ -100,7 +101,7 @@ class WorldPort:
                 flash, operations, mode = line.split(" ")[1:]
                 self.on_cut(flash, int(operations), mode)
             elif words[0] in ("J", "N") and int(words[1]) == self._job:
-                self._no_paper = words[0] == "N"
+                self._trouble = _TROUBLE[words[2]] if words[0] == "N" else ""
                 self._printed.set()
 
     async def ready(self):
@@ -137,9 +138,14 @@ class WorldPort:
         try:
             await asyncio.wait_for_ms(self._printed.wait(), _PRINT_MS)
         except asyncio.TimeoutError:
-            raise PrinterError("the printer does not answer") from None
-        if self._no_paper:
-            raise PrinterError("no paper")
+            raise PrinterError(SILENT) from None
+        if self._trouble:
+            raise PrinterError(self._trouble)
+
+    @property
+    def fare_faults(self):
+        """How often the fare display did not answer."""
+        return self.senses.get("fare_faults", 0)
 
     def show(self, face):
         self.send("F", json.dumps(face))

@@ -17,14 +17,18 @@ def clock_chip(i2c):
     return ds3231.DS3231(i2c)
 
 
-def fare_displays(i2c, pins):
-    """The passenger's displays: the fare in seven segments, and a panel if one is fitted."""
-    fare = FareDisplay(_seven_segments(pins))
+def fare_display(pins):
+    """The fare in seven segments."""
+    return FareDisplay(_seven_segments(pins))
+
+
+def passenger_displays(i2c):
+    """A panel for the passenger, if one is fitted."""
     if ssd1306.SECOND_ADDRESS not in i2c.scan():
-        return [fare]
+        return []
     from drivers.passenger_display import PassengerDisplay
 
-    return [fare, PassengerDisplay(ssd1306.SSD1306(i2c, ssd1306.SECOND_ADDRESS))]
+    return [PassengerDisplay(ssd1306.SSD1306(i2c, ssd1306.SECOND_ADDRESS))]
 
 
 def _seven_segments(pins):

@@ -3,16 +3,23 @@
 
 
 class FrontPanel:
-    """Shows a face on all `displays`, and by the roof light whether the taxi is free."""
+    """Shows a face on all displays, `driver`'s first, then the fare, then the `others`, and by
+    the roof light whether the taxi is free."""
 
-    def __init__(self, displays, roof_light):
-        self._displays = displays
+    def __init__(self, driver, fare, others, roof_light):
+        self._fare = fare
+        self._displays = [driver, fare] + others
         self._roof_light = roof_light
 
     @property
     def faults(self):
         """How often a display did not answer."""
         return sum(display.faults for display in self._displays)
+
+    @property
+    def fare_faults(self):
+        """How often the fare display did not answer."""
+        return self._fare.faults
 
     def show(self, face):
         self._roof_light.value(1 if face.get("roof_light") else 0)

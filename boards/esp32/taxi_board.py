@@ -18,7 +18,7 @@ from drivers.ssd1306 import SSD1306
 from drivers.supply_voltage import SupplyVoltage
 from drivers.text_display import TextDisplay
 from esp32 import Partition
-from fitted import clock_chip, fare_displays
+from fitted import clock_chip, fare_display, passenger_displays
 from flagfall.clock import civil, seconds_2000
 from front_panel import FrontPanel
 from machine import ADC, I2C, PWM, RTC, Counter, Pin
@@ -70,9 +70,8 @@ class TaxiBoard:
         self.clock_fault = None  # why the calendar is not to be trusted, or None
         self.expander = PCF8575(i2c)
         driver = TextDisplay(SSD1306(i2c))
-        self.display = FrontPanel(
-            [driver] + fare_displays(i2c, pins), Pin(pins.ROOF_LIGHT, Pin.OUT, value=0)
-        )
+        roof_light = Pin(pins.ROOF_LIGHT, Pin.OUT, value=0)
+        self.display = FrontPanel(driver, fare_display(pins), passenger_displays(i2c), roof_light)
         self._keypad = Keypad(self.key_matrix(), driver.typed)
         self.key = self._keypad.key
         self.buzzer = Buzzer(PWM(Pin(pins.BUZZER), freq=_BUZZER_HZ, duty_u16=0))

@@ -6,6 +6,7 @@
 # (app/screen.py, `say`) has its own line. Parts that a board does not have cannot be wrong.
 
 from flagfall.journal import schema
+from flagfall.meter.taximeter import HIRED
 from micropython import const
 
 _CLOCK_FLOOR = const(820454400)  # 2026-01-01: no unit of this release is older
@@ -15,6 +16,9 @@ _RISE_MV = const(400)  # so much above a limit the supply is well again: a start
 _24_VOLTS_MV = const(17000)  # more than a 12 V vehicle ever has
 _STEADY = const(3)  # seconds
 _SENSOR_S = const(600)  # how long a sensor that gave nonsense is spoken of
+_NO_PULSES_S = const(1200)  # hired for so long without a pulse: a long wait, or a broken cable
+_NO_PULSES = const(4)  # code in the text of a SENSOR_FAULT; 1 to 3 are the taximeter's
+_DISPLAY_S = const(15)  # it is tried once a second at least
 
 
 class Warnings:
@@ -38,6 +42,11 @@ class Warnings:
         self._clock = None
         self._sensor_faults = 0
         self._sensor_until = 0
+        self._pulses = 0
+        self._pulses_s = 0  # when the last pulse came, or the hire began
+        self._no_pulses = False
+        self._fare_faults = 0
+        self._dark_until = 0  # the fare display does not answer
         self._old_files = False
         self._files_looked_at = -1
 
@@ -48,6 +57,7 @@ class Warnings:
         self._look_at_clock()
         self._look_at_ignition()
         self._look_at_sensor()
+        self._look_at_fare_display()
         self.look_at_files()
         self._screen.warn(self.text())
 
@@ -70,12 +80,16 @@ class Warnings:
             return "Old files: the office must push, no cards"
         if not journal.room_for_card():
             return "Memory full: have it pulled, no cards"
+        if self._dark_until:
+            return "Fare display dark: say the fare, no new trip, have it repaired"
         if self._payment is not None and self._payment.fault:
             return "Card reader: %s. CARD tries again" % self._payment.fault
         if self._receipts.fault:
             return "Printer: %s. PRINT tries again" % self._receipts.fault
         if self._sensor_until:
             return "Distance sensor: have it looked at today"
+        if self._no_pulses:
+            return "No distance for 20 min: if you drive, STOP and have the sensor looked at"
         if self._clock:
             return "Clock chip: have it repaired before the power goes"
         if self._low:
@@ -84,6 +98,8 @@ class Warnings:
             return "Memory 80 % full: have it pulled soon"
         if self._seal_open:
             return "Seal open: close the lid, tell the office"
+        if self._ignition is False and self._meter.position == HIRED:
+            return "Ignition off, the meter runs: STOP ends the ride"
         return ""
 
     def _look_at_supply(self):
@@ -153,6 +169,27 @@ class Warnings:
             self._sensor_until = now + _SENSOR_S
         if self._sensor_until and now > self._sensor_until:
             self._sensor_until = 0
+        pulses = self._board.pulses()
+        if pulses != self._pulses or self._meter.position != HIRED:
+            self._pulses = pulses
+            self._pulses_s = now
+            self._no_pulses = False
+        elif not self._no_pulses and now - self._pulses_s >= _NO_PULSES_S:
+            self._no_pulses = True
+            self._booking.event(schema.SENSOR_FAULT, "%d: %d" % (_NO_PULSES, now - self._pulses_s))
+
+    def _look_at_fare_display(self):
+        """A MAX7219 has no way to answer: only a person sees that it is dark."""
+        now = self._board.ticks_ms() // 1000
+        faults = getattr(self._board.display, "fare_faults", 0)
+        if faults != self._fare_faults:
+            self._fare_faults = faults
+            if not self._dark_until:
+                self._booking.event(schema.DISPLAY_FAULT, "fare display does not answer")
+            self._dark_until = now + _DISPLAY_S
+        elif self._dark_until and now > self._dark_until:
+            self._dark_until = 0
+            self._booking.event(schema.DISPLAY_FAULT, "fare display answers again")
 
 
 def _volts(mv):

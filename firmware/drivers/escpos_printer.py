@@ -36,17 +36,19 @@ _NOW_MS = const(200)  # a printer that knows DLE EOT answers it within milliseco
 _PRINT_MS = const(20000)  # longest receipt at the slowest speed
 _LOOK_MS = const(1000)  # while it prints: how often to ask whether something is wrong
 
+NO_PAPER = "no paper: put in a new roll"
+COVER_OPEN = "cover open: close it"
+SILENT = "no answer: check its cable and supply"
 # DLE EOT n: (n, bit, what is wrong and what to do), the likeliest first.
 _TROUBLE = (
-    (4, 0x60, "no paper: put in a new roll"),
-    (2, 0x04, "cover open: close it"),
-    (2, 0x20, "no paper: put in a new roll"),
+    (4, 0x60, NO_PAPER),
+    (2, 0x04, COVER_OPEN),
+    (2, 0x20, NO_PAPER),
     (3, 0x08, "cutter stuck: open the cover and clear it"),
     (3, 0x20, "printer defect: have it repaired"),
     (3, 0x40, "print head hot: wait a minute"),
     (2, 0x40, "printer error: switch it off and on"),
 )
-_SILENT = "no answer: check its cable and supply"
 _NONSENSE = "answer makes no sense: check its speed"
 
 
@@ -92,7 +94,7 @@ class EscPosPrinter:
         if not answer:
             # Silence to both: off, not a printer that knows no DLE EOT.
             self._realtime = True
-            raise PrinterError(_SILENT)
+            raise PrinterError(SILENT)
         self._judge(answer[0])
         self._realtime = False
 
@@ -128,7 +130,7 @@ class EscPosPrinter:
                     return
                 if trouble:
                     raise PrinterError(trouble)
-        raise PrinterError(_SILENT)
+        raise PrinterError(SILENT)
 
     async def _trouble_while_printing(self):
         """As `_trouble`, for the paper only; None: the answer to GS r came instead."""

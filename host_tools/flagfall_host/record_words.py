@@ -48,7 +48,12 @@ EVENTS = {
     schema.PROGRAM: "the program",
     schema.METROLOGY_CHANGED: "other metrology files were permitted",
 }
-_SENSOR = {"1": "faster than any taxi", "2": "the counter went back", "3": "the clock jumped, ms"}
+_SENSOR = {
+    "1": "faster than any taxi",
+    "2": "the counter went back",
+    "3": "the clock jumped, ms",
+    "4": "hired without a pulse, s",
+}
 
 
 def money(amount: int, currency: int) -> str:

@@ -130,7 +130,7 @@ class Board:
         fare = FareDisplay(self.fare)
         self.passenger = Last(SSD1306(bus, SECOND_ADDRESS))
         self.displays = [text, fare, self.passenger]
-        self.display = FrontPanel(self.displays, Pin())
+        self.display = FrontPanel(text, fare, [self.passenger], Pin())
         self.keypad = Keypad(ExpanderMatrix(PCF8575(bus), range(5), range(5, 9)), text.typed)
         self.key = self.keypad.key
         self.piezo = Piezo()

@@ -192,7 +192,7 @@ def test_max7219_where_no_tm1637_answers():
     chip.wires[pins.FARE_CLOCK] = other.clock
     chip.wires[pins.FARE_DATA] = other.data
     chip.wires[pins.FARE_LOAD] = other.load
-    fitted.fare_displays(_bus, pins)[0].show(FACE)
+    fitted.fare_display(pins).show(FACE)
     assert other.cells == bytes((0, 0, 0, 0, 0x06, 0x66 | 0x80, 0x6D, 0x3F))
 
 

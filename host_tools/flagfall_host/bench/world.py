@@ -44,6 +44,7 @@ class World:
         self.paper = Paper(folder / "receipts")
         self.paper_ready = True  # else the printer waits until `print_waiting`
         self.paper_out = False  # the printer says at once that it has none
+        self.cover_open = False  # or that its cover is open
         self.face: dict[str, Any] = {}
         self.tones: list[str] = []
         self.lights: list[str] = []  # states of the reader, as they came
@@ -117,7 +118,7 @@ class World:
             self._changed.notify_all()
         if done:
             done()
-        if kind == "P" and (self.paper_ready or self.paper_out):
+        if kind == "P" and (self.paper_ready or self.paper_out or self.cover_open):
             self.print_waiting()
 
     def print_waiting(self) -> None:
@@ -125,8 +126,8 @@ class World:
         with self._changed:
             jobs, self._waiting_jobs = self._waiting_jobs, []
         for number, lines in jobs:
-            if self.paper_out:
-                self._send(f"N {number}")
+            if self.paper_out or self.cover_open:
+                self._send(f"N {number} {'cover' if self.cover_open else 'paper'}")
                 continue
             path = self.paper.put(lines)
             self._send(f"J {number}")
@@ -204,7 +205,8 @@ class World:
         self._utc_start = utc_s - self.now_ms // 1_000
 
     def sense(self, name: str, number: int) -> None:
-        """Set what a line of the unit is at: seal (1 open), supply (mV), ignition (1 on)."""
+        """Set what a line of the unit is at: seal (1 open), supply (mV), ignition (1 on), and what
+        else boards/bench/world_port.py lists."""
         self._send(f"S {name} {number}")
 
     def press(self, key: str, text: str = "") -> None:

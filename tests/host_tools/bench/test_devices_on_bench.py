@@ -81,7 +81,7 @@ def test_no_printer_leaves_the_fare_and_the_receipt(taxi):
     taxi.world.wait(
         lambda: taxi.face["message"].startswith("Printer:"), "the printer's silence", seconds=60
     )
-    warned(taxi, "Printer: the printer does not answer. PRINT tries again")
+    warned(taxi, "Printer: no answer: check its cable and supply. PRINT tries again")
     assert taxi.face["fare"] == fare
     taxi.world.paper_ready = True
     taxi.world.press("PRINT")
