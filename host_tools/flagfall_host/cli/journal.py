@@ -197,7 +197,14 @@ def _said(value: Any) -> str:
 
 
 def _print_findings(console: Console, image: JournalImage) -> None:
-    for finding in image.findings:
+    findings = image.findings
+    if sum(f.kind == journal_chain.FORGED for f in findings) == len(image.records) > 1:
+        findings = [f for f in findings if f.kind != journal_chain.FORGED]
+        text = f"not one of the {len(image.records)} records has this unit's MAC"
+        console.print(
+            f"{journal_chain.FORGED}: {text}: are --fleet and --unit right?", style="red"
+        )
+    for finding in findings:
         console.print(f"{finding.kind}: {finding.text}", style="red")
 
 
@@ -222,10 +229,12 @@ def verify(
     else:
         console = Console(highlight=False, soft_wrap=True)
         _print_findings(console, found)
-        sound = not found.findings
+        n = len(found.findings)
+        sound = not n
         console.print(
             f"{len(found.records)} records, seq {found.records[0].seq if found.records else 0} "
-            f"to {found.last_seq}: " + ("sound" if sound else f"{len(found.findings)} findings")
+            f"to {found.last_seq}: "
+            + ("sound" if sound else f"{n} finding" + ("s" if n > 1 else ""))
         )
         if not sound:
             console.print(

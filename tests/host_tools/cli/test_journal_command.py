@@ -75,7 +75,8 @@ def test_verify(image, fleet):
 
 def test_verify_under_the_wrong_key(image, fleet):
     result = run("verify", image, "--fleet", fleet, "--unit", "OTHER")
-    assert result.exit_code == 1 and "forged" in result.output
+    assert result.exit_code == 1 and result.output.count("forged") == 1
+    assert "not one of the 201 records" in result.output and "--unit right?" in result.output
 
 
 def test_map(image, tmp_path):

@@ -9,19 +9,19 @@ from power_cuts import depth_1, depth_2, faulty_life, lived, parse, random_cuts,
 
 def test_every_operation_in_every_mode():
     cuts = depth_1(1, 4, 40) + depth_1(3, 3, 50, 2)
-    print("cuts at every operation:", cuts)
+    print("%d cuts, one at each operation in each mode" % cuts)
     assert cuts > 150
 
 
 def test_some_pairs_of_operations():
     cuts = depth_2(2, 3, 12, 53)
-    print("cuts at pairs:", cuts)
+    print("%d cuts in pairs of operations" % cuts)
     assert cuts > 50
 
 
 def test_many_cuts_in_one_life():
     cuts = random_cuts(1, 40)
-    print("cuts in random lives:", cuts)
+    print("%d cuts in random lives" % cuts)
     assert cuts > 100
 
 
