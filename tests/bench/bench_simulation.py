@@ -14,8 +14,9 @@ from flagfall_host.simulation import bugs, firmware_modules
 from flagfall_host.simulation.simulation import run
 
 MOST_SEEDS = 1_000 if os.environ.get("FLAGFALL_SOAK") else 25
-UNITS, HOURS = 2, 3.0
-GOAL = 1_000_000
+UNITS, HOURS = 2, 0.6
+SOAK_UNITS, SOAK_HOURS = 3, 4.0
+TAPS, CORES, MINUTES = 1_000_000, 2, 60
 OUT = Path(__file__).parents[2] / "build" / "bench" / "simulation.json"
 
 
@@ -29,27 +30,29 @@ def seeds_to_catch(bug: str) -> tuple[int, str]:
     return 0, ""
 
 
-def taps_an_hour() -> float:
-    """Of one core, in its own time, all faults at once."""
+def ms_a_tap() -> float:
+    """Milliseconds of a core, by its own time, in the city of `make soak`, all faults at once."""
     run(1, units=1, hours=0.2)
     started, taps = time.process_time(), 0
-    for seed in range(1, 6):
-        taps += run(seed, units=UNITS, hours=HOURS).taps
-    return taps / (time.process_time() - started) * 3_600
+    for seed in range(1, 4):
+        taps += run(seed, units=SOAK_UNITS, hours=SOAK_HOURS).taps
+    return (time.process_time() - started) * 1_000 / taps
 
 
 def main() -> int:
     warnings.filterwarnings("ignore", module="pyemv")
     firmware_modules.load()
-    rate = taps_an_hour()
+    ms = ms_a_tap()
+    minutes = TAPS * ms / 60_000 / CORES
     rows = [
         {
-            "name": "simulated taps an hour on two cores, all faults",
-            "goal": f">= {GOAL:,}",
-            "figure": f"{2 * rate:,.0f}",
-            "met": 2 * rate >= GOAL,
+            "name": "a million simulated taps with all faults, by the time of two cores",
+            "goal": f"<= {MINUTES} minutes",
+            "figure": f"{minutes:.0f} minutes: {1_000 / ms:.0f} taps/s a core, {ms:.1f} ms a tap",
+            "met": minutes <= MINUTES,
         }
     ]
+    print(f"{rows[0]['name']}: {rows[0]['figure']}", flush=True)
     for name, what in bugs.described():
         seed, says = seeds_to_catch(name)
         rows.append(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flagfall_host.simulation.faults import Faults, FaultsError, read
-from flagfall_host.simulation.simulation import Outcome, run
+from flagfall_host.simulation.simulation import Outcome, record, run
 
 FOUND = json.loads((Path(__file__).parents[2] / "seeds" / "found.json").read_text())
 
@@ -20,8 +20,12 @@ def _well(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("case", FOUND, ids=lambda case: case["found"][:40])
 def test_seeds_that_once_found_something(case: dict[str, Any]) -> None:
-    """Each with what there was to go wrong when it was found: later parts are switched off."""
+    """Each with what there was to go wrong when it was found: later parts are switched off.
+    Recorded shifts have campaigns (recorder.py)."""
     faults = replace(Faults(), **case["faults"])
+    if case.get("recorded"):
+        _well(record(case["seed"], hours=case["hours"], faults=faults)[0])
+        return
     _well(run(case["seed"], units=case["units"], hours=case["hours"], faults=faults))
 
 
