@@ -66,7 +66,7 @@ class Unit:
         self._payment_task = None
         self._reader_made = None
         self._update_task = None
-        self._screen = Screen(board.display, board.buzzer, board.utc_s)
+        self._screen = Screen(board.display, board.buzzer, board.utc_s, self._configuration.words)
 
     async def run(self):
         """Bring the unit up and run it until new settings ask for a fresh start.
@@ -196,7 +196,7 @@ class Unit:
         if cut_off:
             self._begin(keys.run())
         if duty.receipt_due:
-            self._screen.say("Trip %d was paid: printing its receipt" % duty.trip)
+            self._screen.say("Trip %d was paid: printing its receipt", duty.trip)
             self._begin(receipts.due())
 
     def _update(self, deny, public_key, seal, booking, meter, maintenance):
@@ -291,7 +291,7 @@ class Unit:
             for row in c.capks:
                 capks.add(row, c.capks_live)
         except CapkError as e:
-            self._screen.say("Card keys: %s" % e)
+            self._screen.say("Card keys: %s", str(e))
             return None
         capks.revoke_only(c.revoked)
         return capks
@@ -308,7 +308,7 @@ class Unit:
         def changed(version):
             c.note_version("deny", version)
             booking.event(schema.OFFICE_FILE, "deny list version %d" % version)
-            self._screen.say("Deny list %d is in force" % version)
+            self._screen.say("Deny list %d is in force", version)
 
         newest = lambda: c.newest("deny")  # noqa: E731
         deny = Deny(folder, c.unit_id, public_key, booking, self._reading, newest, changed)

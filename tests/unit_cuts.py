@@ -128,7 +128,7 @@ class FileChip(NorFlash):
 
 
 class Silent:
-    def say(self, text):
+    def say(self, template, *args):
         pass
 
     def refresh(self):

@@ -13,7 +13,8 @@
 #                                            clock chip that has lost the time (clock_fault)
 #   to the world:    A <ms>                  the meter has seen everything up to this time
 #                    F <json>                the face: what the displays show
-#                    P <json>                a print job
+#                    P <json>                a print job; a line in the printer's Chinese code
+#                                            is an object with its bytes in hex
 #                    B <tone>                the buzzer
 #                    L <state>               the lights at the reader
 #                    E <flash> <block>       a block of the flash was erased
@@ -133,7 +134,8 @@ class WorldPort:
         """Put `lines` on paper; return when they are there. Raises PrinterError."""
         self._job += 1
         self._printed.clear()
-        self.send("P", json.dumps({"job": self._job, "lines": lines}))
+        sent = [line if isinstance(line, str) else {"chinese": line.hex()} for line in lines]
+        self.send("P", json.dumps({"job": self._job, "lines": sent}))
         await self._stream.drain()
         try:
             await asyncio.wait_for_ms(self._printed.wait(), _PRINT_MS)

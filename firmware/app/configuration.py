@@ -1,4 +1,4 @@
-# The small files a unit is given: identity, settings, tariff, CA keys, texts, campaigns,
+# The small files a unit is given: identity, settings, tariff, CA keys, texts, language, campaigns,
 # drivers. Each whole or not at all.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
@@ -11,6 +11,7 @@ import json
 import os
 from binascii import crc32, hexlify, unhexlify
 
+from app import words
 from flagfall import campaign, receipt, signed_file
 from micropython import const
 
@@ -21,6 +22,7 @@ _NEXT_TARIFF = "tariff-next.bin"
 _CAPK = "capk.json"
 _REVOKED = "revoked.json"
 _TEXTS = "texts.json"
+_LANGUAGE = "language.bin"
 _CAMPAIGNS = "campaigns.json"
 _NEXT_CAMPAIGNS = "campaigns-next.json"
 _DRIVERS = "drivers.bin"
@@ -79,6 +81,7 @@ class Configuration:
         self.campaigns = ()
         self.next_campaigns = None  # wait for the end of the trip
         self.texts = {}  # "header" and "footer": lines of a receipt
+        self.words = words.Words(root + "/" + _LANGUAGE)
         self.signed = {}  # kind: its signed_file.Header; "tariff-next" is a kind here too
         self._versions = {}  # kind: the highest version there ever was
         self.writes = 0  # files written since the start
@@ -105,6 +108,7 @@ class Configuration:
         self.revoked = () if revoked is None else parse_revoked(revoked)
         texts = self._read_signed("texts", _TEXTS)
         self.texts = {} if texts is None else parse_texts(texts)
+        self._speak(self._read_signed("language", _LANGUAGE))
         rows = self._read_signed("campaigns", _CAMPAIGNS)
         self.campaigns = () if rows is None else parse_campaigns(rows)
         rows = self._read_signed("campaigns-next", _NEXT_CAMPAIGNS)
@@ -294,6 +298,16 @@ class Configuration:
         if self.newest("drivers"):
             raise RosterError("drivers: the file is damaged")
         return None
+
+    def put_language(self, blob, header=None):
+        """Keep the unit's texts in the driver's language. Raises LanguageError, a ValueError."""
+        words.check(blob)
+        self._write(_LANGUAGE, blob, header, "language")
+        self._speak(blob)
+
+    def _speak(self, content):
+        header = self.signed.get("language")
+        self.words.use(content, 0 if header is None else header.size)
 
     def _check_identity(self, identity):
         unit_id = identity["unit_id"]

@@ -114,7 +114,7 @@ class Keys:
             duty.driver = ""
             self._screen.say("Signed out")
         elif duty.driver:
-            raise Refused("%s is signed in: sign out first" % duty.driver)
+            raise Refused("%s is signed in: sign out first", duty.driver)
         else:
             await self._ask_with(self._sign_in, self._begin_shift(driver))
             return
@@ -128,7 +128,7 @@ class Keys:
             if driver:
                 duty.sign_in(duty.shift + 1, driver)
                 self._book_shift(schema.SIGN_IN, duty.shift, duty.driver)
-                self._screen.say("Signed in: %s, shift %d" % (duty.driver, duty.shift))
+                self._screen.say("Signed in: %s, shift %d", duty.driver, duty.shift)
             else:
                 self._screen.say("Sign in")
         except Refused as e:
@@ -143,7 +143,7 @@ class Keys:
         self._screen.refresh()
 
     def _refuse(self, why):
-        self._screen.say(str(why))
+        self._screen.say(*why.args)
         self._screen.tone("refused")
 
     def _book_shift(self, event, shift, driver):
@@ -167,11 +167,11 @@ class Keys:
     async def _stop(self, _text, _asked):
         self._meter.stop()
         off, found = self._meter.discount()
-        text = "CASH or CARD?"
         if off:
             money = receipt.money(off, self._meter.minor_digits)
-            text = "CASH, or CARD %s less (%s)?" % (money, found["name"])
-        self._screen.say(text)
+            self._screen.say("CASH, or CARD %s less (%s)?", money, found["name"])
+        else:
+            self._screen.say("CASH or CARD?")
 
     async def _extra(self, text, _asked):
         if not text.isdigit() or not 0 < int(text) <= 100000:

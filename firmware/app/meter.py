@@ -18,7 +18,8 @@ _INTERRUPTED = const(1)  # flag of a TRIP record
 
 
 class Refused(Exception):
-    """A key that does not fit the position; str() is what the driver reads."""
+    """A key that does not fit the position; `args` are what the driver reads, as Screen.say takes
+    them."""
 
 
 class Meter:
@@ -99,7 +100,7 @@ class Meter:
             self.paid(schema.CARD)
         elif after == power.CLOSE and not self._duty.trip_booked:
             self._book_trip(schema.OPEN, _INTERRUPTED)
-            self._screen.say("Trip %d ended by loss of power" % self._duty.trip)
+            self._screen.say("Trip %d ended by loss of power", self._duty.trip)
         if self._duty.trip_booked and self._duty.paid == schema.OPEN:
             # Its record says that nobody paid: the trip is over, it cannot be taken up again.
             self.taximeter.interrupt()
@@ -203,7 +204,7 @@ class Meter:
         self.taximeter.set_tariff(tariff)
         self._tariff, self._next_tariff = tariff, None
         self._promote()
-        self._screen.say("Tariff %s version %d is in force" % (tariff.name, tariff.version))
+        self._screen.say("Tariff %s version %d is in force", tariff.name, tariff.version)
 
     def trip_fields(self, paid, flags):
         """The TRIP record of the trip in progress."""

@@ -58,6 +58,7 @@ class Office:
             "capk": self._capk,
             "revoked": self._revoked,
             "texts": self._texts,
+            "language": self._language,
             "campaigns": self._campaigns,
             "drivers": self._drivers,
         }
@@ -109,7 +110,7 @@ class Office:
             ValueError,
         ) as e:
             raise Refused("%s not accepted: %s" % (kind, e)) from None
-        self._screen.say("New %s loaded" % kind)
+        self._screen.say("New %s loaded", kind)
         return restart
 
     def in_force(self):
@@ -221,6 +222,10 @@ class Office:
 
     def _texts(self, content, header):
         self._files.put_texts(content, header)
+        return False
+
+    def _language(self, content, header):
+        self._files.put_language(content, header)
         return False
 
     def _campaigns(self, content, header):

@@ -121,7 +121,7 @@ class Payment:
             return False
         why = self.no_cards() if self.no_cards is not None else None
         if why:
-            self._screen.say(why)
+            self._screen.say(*why)
             return False
         self._cancelled = False
         try:
@@ -136,7 +136,7 @@ class Payment:
         except ReaderError as e:
             self.reader_lost(str(e))
             self._booking.event(schema.READER_FAULT, str(e))
-            self._screen.say("Card reader fault: %s. Take cash." % e)
+            self._screen.say("Card reader fault: %s. Take cash.", str(e))
             return False
         except JournalFull:
             self._screen.say("Memory full: nothing was charged by this unit. Call the office.")
@@ -150,7 +150,7 @@ class Payment:
         """One payment, over as many taps as it needs."""
         began = self._board.ticks_ms()
         self.waiting = True
-        self._screen.say("Tap card: %d.%02d" % divmod(amount, 100))
+        self._screen.say("Tap card: %d.%02d", amount // 100, amount % 100)
         tx = None
         ready = 0
         while not self._cancelled:
@@ -300,7 +300,7 @@ class Payment:
             self._waiting.add(seq, result.amount, self._board.utc_s())
             self._recent.paid_by_tag(resolved.tag if resolved else self._tag(tx))
             self._remember()
-            self._screen.say(result.message)
+            self._screen.say(*result.said)
             self._screen.tone("approved")
             if resolved is not None and resolved.trip != self._duty.trip:
                 return None  # an earlier trip is settled; this one is still to be paid
@@ -310,13 +310,13 @@ class Payment:
             self._add_torn(Torn(seq, self._duty.trip, self._duty.shift, tag, tx.torn))
         if self._duty.intent or kind == schema.TORN:
             self._remember()
-        self._screen.say(result.message)
+        self._screen.say(*result.said)
         if result.code in (oc.TORN, oc.TRY_AGAIN, oc.ANOTHER_CARD):
             self._screen.reader("alert")
             self._screen.tone("again")
             return None
         if result.code == oc.ASK_DRIVER:
-            self._screen.say(result.message + " CARD: yes. CASH: no.")
+            self._screen.say("%s CARD: yes. CASH: no.", result.message)
         self._screen.reader("alert")
         self._screen.tone("declined")
         return False

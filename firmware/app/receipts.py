@@ -1,6 +1,8 @@
 # Receipts on paper, made from the journal: what is printed is what is recorded.
 # MIT licence, (c) 2026 The Flagfall contributors.
 
+import asyncio
+
 from flagfall import receipt
 from flagfall.journal import schema
 
@@ -38,6 +40,7 @@ class Receipts:
             copy,
             c.texts,
             c.campaigns,
+            c.words,
         )
         if await self._put(lines):
             self._duty.receipt_due = False
@@ -52,29 +55,34 @@ class Receipts:
         """The summary of the shift."""
         duty = self._duty
         digits = self._meter.minor_digits
+        words = self._configuration.words
         cash = duty.shift_fares - duty.shift_card_amount - duty.shift_discounts
         lines = [
-            receipt.centred("SHIFT %d" % duty.shift),
-            receipt.row("Driver", duty.driver),
-            receipt.row("Trips", "%d" % duty.shift_trips),
-            receipt.row("Fares", receipt.money(duty.shift_fares, digits)),
+            receipt.centred(words("SHIFT %d", duty.shift)),
+            receipt.row(words("Driver"), duty.driver),
+            receipt.row(words("Trips"), "%d" % duty.shift_trips),
+            receipt.row(words("Fares"), receipt.money(duty.shift_fares, digits)),
             receipt.row(
-                "By card (%d)" % duty.shift_cards,
+                words("By card (%d)", duty.shift_cards),
                 receipt.money(duty.shift_card_amount, digits),
             ),
         ]
         if duty.shift_discounts:
             off = receipt.money(duty.shift_discounts, digits)
-            lines.append(receipt.row("Paid by campaigns", off))
-        lines.append(receipt.row("Cash", receipt.money(cash, digits)))
+            lines.append(receipt.row(words("Paid by campaigns"), off))
+        lines.append(receipt.row(words("Cash"), receipt.money(cash, digits)))
         await self._put(lines)
 
     async def _put(self, lines):
+        printed = []
+        for line in lines:
+            printed.append(self._configuration.words.printed(line))
+            await asyncio.sleep_ms(0)  # each looks into a file: the meter's tick goes between
         try:
-            await self._printer.print(lines)
+            await self._printer.print(printed)
         except OSError as e:
             self.fault = str(e)
-            self._screen.say("Printer: %s. PRINT tries again." % e)
+            self._screen.say("Printer: %s. PRINT tries again.", str(e))
             return False
         self.fault = ""
         return True

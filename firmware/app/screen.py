@@ -2,26 +2,32 @@
 # MIT licence, (c) 2026 The Flagfall contributors.
 
 from flagfall.clock import civil
+from flagfall.language import english
 from flagfall.meter.taximeter import FOR_HIRE, HIRED, STOPPED
 
 _POSITIONS = {FOR_HIRE: "FOR HIRE", HIRED: "HIRED", STOPPED: "STOPPED"}
 
 
 class Screen:
-    """Composes the face. `say` puts a line for the driver on it."""
+    """Composes the face. `say` puts a line for the driver on it.
 
-    def __init__(self, display, buzzer, utc_s):
+    Both the English text and, where `words` (app/words.py) has another, the driver's own are on
+    the face: a display that has no font for his language shows the English one.
+    """
+
+    def __init__(self, display, buzzer, utc_s, words):
         self._display = display
         self._buzzer = buzzer
         self._utc_s = utc_s
+        self._words = words
         self._meter = None
         self._duty = None
         self._face = None  # as it was shown last, and in which second
         self._second = 0
         self._dark = True  # nothing is known yet that could be shown
-        self._message = ""
+        self._message = self._message_own = ""
         self._number = 0
-        self._warning = ""
+        self._warning = self._warning_own = ""
         self._key = None
         self._minute = self._clock = None  # the local time of the face, and its text
         self._secret = False
@@ -33,16 +39,20 @@ class Screen:
         self._duty = duty
         self._dark = False
 
-    def say(self, text):
-        """A line for the driver, in plain words; at once."""
-        self._message = text
+    def say(self, template, *args):
+        """A line for the driver, in plain words; at once. `template` is English, and what the
+        language file knows it by: it is filled with `args` here, never before."""
+        self._message = english(template, *args)
+        self._message_own = self._words(template, *args)
         self._number += 1
         self.refresh()
 
-    def warn(self, text):
-        """What is wrong with the unit, until it is over (empty: nothing)."""
+    def warn(self, template="", *args):
+        """What is wrong with the unit, until it is over (nothing: all is well). As `say`."""
+        text = english(template, *args)
         if text != self._warning:
             self._warning = text
+            self._warning_own = self._words(template, *args)
             self._number += 1
 
     def secret(self, on):
@@ -65,6 +75,7 @@ class Screen:
             return
         if self._meter is None:
             face = {"position": "NOT PROVISIONED", "message": self._message}
+            self._add_own(face)
             self._show(face, (self._message, self._number))
             return
         t = self._meter.taximeter
@@ -116,7 +127,14 @@ class Screen:
             face["warning"] = self._warning
         if self._secret:
             face["secret"] = True
+        self._add_own(face)
         self._show(face, key)
+
+    def _add_own(self, face):
+        if self._message_own != self._message:
+            face["message_own"] = self._message_own
+        if self._warning_own != self._warning:
+            face["warning_own"] = self._warning_own
 
     def _show(self, face, key):
         if key != self._key:

@@ -82,7 +82,7 @@ class SignIn:
     async def _by_pin(self, drivers, number):
         self._entered = ""
         self._screen.secret(True)
-        self._screen.say("PIN of %s, then SIGN" % number)
+        self._screen.say("PIN of %s, then SIGN", number)
         until = self._board.ticks_ms() + _WAIT_MS
         self.waiting = True
         try:
@@ -124,7 +124,10 @@ class SignIn:
             await reader.open()
             await reader.field(True)
             self._screen.reader("ready")
-            self._screen.say("Hold your driver's card" + (", or number, SIGN" if either else ""))
+            if either:
+                self._screen.say("Hold your driver's card, or number, SIGN")
+            else:
+                self._screen.say("Hold your driver's card")
             self.waiting = True
             uid = await self._look(reader)
             if uid:
@@ -135,8 +138,11 @@ class SignIn:
             self._booking.event(schema.READER_FAULT, str(e))
             if self.reader_lost is not None:
                 self.reader_lost(str(e))
-            what = "enter your number, then SIGN" if either else "tell the office"
-            raise Refused("Card reader fault: %s. To sign in %s" % (e, what)) from None
+            if either:
+                raise Refused(
+                    "Card reader fault: %s. To sign in enter your number, then SIGN", str(e)
+                ) from None
+            raise Refused("Card reader fault: %s. To sign in tell the office", str(e)) from None
         finally:
             self.waiting = False
             await _put_out(reader)
@@ -179,7 +185,7 @@ class SignIn:
         pause = min(_PAUSE_MS << min(doublings, 8), _LONGEST_PAUSE_MS)
         left = self._wrong_at + pause - self._board.ticks_ms()
         if left > 0:
-            raise Refused("Too many wrong tries: wait %d s, then SIGN" % ((left + 999) // 1000))
+            raise Refused("Too many wrong tries: wait %d s, then SIGN", (left + 999) // 1000)
 
 
 async def _made(hash):

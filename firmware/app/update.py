@@ -260,7 +260,7 @@ class Update:
         text %= (self.release, self._running["version"], self.metrology[: 2 * _DIGITS])
         self._booking.event(schema.PROGRAM, text)
         shown = (self.release, self.metrology[:_DIGITS])
-        self._screen.say("Program release %d in force, metrology %s" % shown)
+        self._screen.say("Program release %d in force, metrology %s", *shown)
 
     def begin_trial(self):
         """For Hire, and nobody talks to the unit: start the program that waits. Returns only if

@@ -82,6 +82,6 @@ class Report:
         if text == self._told and abs(now - self._told_s) < _TELL_AGAIN_S:
             return
         if text != self._told and self._meter.position == FOR_HIRE:
-            self._screen.say("4G: %s. Tell the workshop" % text.split(":")[0])
+            self._screen.say("4G: %s. Tell the workshop", text.split(":")[0])
         self._told, self._told_s = text, now
         self._booking.event(schema.UPLINK, text)

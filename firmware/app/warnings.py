@@ -59,48 +59,49 @@ class Warnings:
         self._look_at_sensor()
         self._look_at_fare_display()
         self.look_at_files()
-        self._screen.warn(self.text())
+        self._screen.warn(*self.gravest())
 
     def no_cards(self):
-        """Why no card may be taken now, or None. Clock and journal are the payment's own."""
+        """Why no card may be taken now, as Screen.say takes it, or None. Clock and journal are
+        the payment's own."""
         if self._weak:
-            return "Supply %s: start the engine. Take cash." % _volts(self._mv)
+            return "Supply %s: start the engine. Take cash.", _volts(self._mv)
         if self._old_files:
-            return "Old files: the office must push. Take cash."
+            return ("Old files: the office must push. Take cash.",)
         return None
 
-    def text(self):
-        """The gravest warning, or an empty text."""
+    def gravest(self):
+        """The gravest warning: its text and what is to be filled in; empty: all is well."""
         journal = self._booking.journal
         if self._weak:
-            return "Supply %s: start the engine, no cards" % _volts(self._mv)
+            return "Supply %s: start the engine, no cards", _volts(self._mv)
         if self._board.utc_s() < _CLOCK_FLOOR:
-            return "Clock lost: office must set it, no cards"
+            return ("Clock lost: office must set it, no cards",)
         if self._old_files:
-            return "Old files: the office must push, no cards"
+            return ("Old files: the office must push, no cards",)
         if not journal.room_for_card():
-            return "Memory full: have it pulled, no cards"
+            return ("Memory full: have it pulled, no cards",)
         if self._dark_until:
-            return "Fare display dark: say the fare, no new trip, have it repaired"
+            return ("Fare display dark: say the fare, no new trip, have it repaired",)
         if self._payment is not None and self._payment.fault:
-            return "Card reader: %s. CARD tries again" % self._payment.fault
+            return "Card reader: %s. CARD tries again", self._payment.fault
         if self._receipts.fault:
-            return "Printer: %s. PRINT tries again" % self._receipts.fault
+            return "Printer: %s. PRINT tries again", self._receipts.fault
         if self._sensor_until:
-            return "Distance sensor: have it looked at today"
+            return ("Distance sensor: have it looked at today",)
         if self._no_pulses:
-            return "No distance for 20 min: if you drive, STOP and have the sensor looked at"
+            return ("No distance for 20 min: if you drive, STOP and have the sensor looked at",)
         if self._clock:
-            return "Clock chip: have it repaired before the power goes"
+            return ("Clock chip: have it repaired before the power goes",)
         if self._low:
-            return "Supply %s low: have the battery tested" % _volts(self._mv)
+            return "Supply %s low: have the battery tested", _volts(self._mv)
         if journal.nearly_full:
-            return "Memory 80 % full: have it pulled soon"
+            return ("Memory 80 % full: have it pulled soon",)
         if self._seal_open:
-            return "Seal open: close the lid, tell the office"
+            return ("Seal open: close the lid, tell the office",)
         if self._ignition is False and self._meter.position == HIRED:
-            return "Ignition off, the meter runs: STOP ends the ride"
-        return ""
+            return ("Ignition off, the meter runs: STOP ends the ride",)
+        return ()
 
     def _look_at_supply(self):
         measure = getattr(self._board, "supply_mv", None)

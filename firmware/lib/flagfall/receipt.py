@@ -1,9 +1,10 @@
 # A receipt as lines of text, made from records only, so that a copy can be printed at any time.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
-# 32 columns: a 58 mm thermal printer's font A. The fields are those of a taxi receipt in China
-# (plate, certificate, times, unit price, distance, waiting, amount, complaint phone) and, for a
-# tap, the last four digits only, the card's counter and the balance left.
+# 32 columns: a 58 mm thermal printer's font A; a character that is not ASCII takes two. The
+# fields are those of a taxi receipt in China (plate, certificate, times, unit price, distance,
+# waiting, amount, complaint phone) and, for a tap, the last four digits only, the card's counter
+# and the balance left.
 
 try:
     from micropython import const
@@ -15,6 +16,7 @@ except ImportError:  # CPython
 
 from flagfall import NOTICE
 from flagfall.clock import civil
+from flagfall.language import english
 
 WIDTH = const(32)
 UNKNOWN_BALANCE = const(0xFFFFFFFF)
@@ -50,16 +52,32 @@ def clock_time(ms):
     return "%d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60)
 
 
+def columns(text):
+    """How wide `text` is on paper."""
+    n = 0
+    for c in text:
+        n += 1 if c <= "~" else 2
+    return n
+
+
+def cut(text, most):
+    """As much of `text` as fits into `most` columns."""
+    while columns(text) > most:
+        text = text[:-1]
+    return text
+
+
 def row(left, right):
     """A label and a value on one line, the value cut if it does not fit."""
-    right = right[: WIDTH - 1]
-    left = left[: WIDTH - len(right) - 1]
-    return left + " " * (WIDTH - len(left) - len(right)) + right
+    right = cut(right, WIDTH - 1)
+    room = WIDTH - columns(right)
+    left = cut(left, room - 1)
+    return left + " " * (room - columns(left)) + right
 
 
 def centred(text):
-    text = text[:WIDTH]
-    return " " * ((WIDTH - len(text)) // 2) + text
+    text = cut(text, WIDTH)
+    return " " * ((WIDTH - columns(text)) // 2) + text
 
 
 def lines(
@@ -72,56 +90,61 @@ def lines(
     copy=False,
     texts=None,
     campaigns=(),
+    words=english,
 ):
     """The receipt of one trip.
 
     `heading`: dict with company, plate, certificate, phone (texts, may be missing).
     `trip`, `payment`: the fields of a TRIP and a PAYMENT record (docs/formats.md, section 3);
     payment is None unless a card paid. `unit_price`: minor units a km. `texts`: the office's own
-    lines, "header" and "footer"; `campaigns`: where a discount's name is looked up. Returns text
+    lines, "header" and "footer"; `campaigns`: where a discount's name is looked up;
+    `words(template, *args)`: what to print for a text of this file (app/words.py). Returns text
     lines.
     """
     code = currency_code(trip["currency"])
-    out = [centred(heading.get("company", "TAXI")), centred("TAXI RECEIPT")]
+    out = [centred(heading.get("company") or words("TAXI")), centred(words("TAXI RECEIPT"))]
     if copy:
-        out.append(centred("* COPY *"))
+        out.append(centred(words("* COPY *")))
     texts = texts or {}
     out.extend(centred(line) for line in texts.get("header", ()))
     out.append("-" * WIDTH)
     for label, key in (("Plate", "plate"), ("Certificate", "certificate"), ("Phone", "phone")):
         if heading.get(key):
-            out.append(row(label, heading[key]))
+            out.append(row(words(label), heading[key]))
     start = civil(trip["start_time"] + utc_offset_s)
     end = civil(trip["end_time"] + utc_offset_s)
-    out.append(row("Trip", "%d" % trip["trip"]))
-    out.append(row("Date", "%04d-%02d-%02d" % start[:3]))
-    out.append(row("On - off", "%02d:%02d - %02d:%02d" % (start[3], start[4], end[3], end[4])))
-    out.append(row("Unit price /km", money(unit_price, digits)))
-    out.append(row("Distance km", kilometres(trip["distance_mm"])))
-    out.append(row("Waiting", clock_time(trip["slow_ms"])))
-    out.append(row("Fare", money(trip["fare"], digits)))
+    out.append(row(words("Trip"), "%d" % trip["trip"]))
+    out.append(row(words("Date"), "%04d-%02d-%02d" % start[:3]))
+    times = "%02d:%02d - %02d:%02d" % (start[3], start[4], end[3], end[4])
+    out.append(row(words("On - off"), times))
+    out.append(row(words("Unit price /km"), money(unit_price, digits)))
+    out.append(row(words("Distance km"), kilometres(trip["distance_mm"])))
+    out.append(row(words("Waiting"), clock_time(trip["slow_ms"])))
+    out.append(row(words("Fare"), money(trip["fare"], digits)))
     if trip["supplements"]:
-        out.append(row("Supplements", money(trip["supplements"], digits)))
+        out.append(row(words("Supplements"), money(trip["supplements"], digits)))
     out.append("-" * WIDTH)
-    out.append(row("TOTAL " + code, money(trip["fare"] + trip["supplements"], digits)))
+    total = money(trip["fare"] + trip["supplements"], digits)
+    out.append(row(words("TOTAL %s", code), total))
     if trip["paid"] == CASH:
-        out.append(row("Paid", "CASH"))
+        out.append(row(words("Paid"), words("CASH")))
     elif trip["paid"] == CARD and payment is not None:
         if trip.get("discount"):
             names = [c["name"] for c in campaigns if c["id"] == trip["campaign"]]
-            name = names[0] if names else "Campaign %d" % trip["campaign"]
+            name = names[0] if names else words("Campaign %d", trip["campaign"])
             out.append(row(name, "-" + money(trip["discount"], digits)))
-            out.append(row("Charged to card", money(payment["amount"], digits)))
-        out.append(row("Paid", "CARD, contactless"))
-        out.append(row("Card", "**** " + payment["last_digits"]))
-        out.append(row("Card counter", "%d" % payment["atc"]))
+            out.append(row(words("Charged to card"), money(payment["amount"], digits)))
+        out.append(row(words("Paid"), words("CARD, contactless")))
+        out.append(row(words("Card"), "**** " + payment["last_digits"]))
+        out.append(row(words("Card counter"), "%d" % payment["atc"]))
         if payment["balance_after"] != UNKNOWN_BALANCE:
-            out.append(row("Balance left", money(payment["balance_after"], digits)))
+            balance = money(payment["balance_after"], digits)
+            out.append(row(words("Balance left"), balance))
     else:
-        out.append(row("Paid", "NOT PAID"))
+        out.append(row(words("Paid"), words("NOT PAID")))
     if trip["flags"] & 1:
-        out.append(centred("ended by loss of power"))
+        out.append(centred(words("ended by loss of power")))
     out.append("-" * WIDTH)
     out.extend(centred(line) for line in texts.get("footer", ()))
-    out.append(centred(NOTICE.upper()))
+    out.append(centred(words(NOTICE.upper())))
     return out

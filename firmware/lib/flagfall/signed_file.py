@@ -29,7 +29,17 @@ except ImportError:  # CPython
 
 
 MAX_HEADER = 600  # bytes: no header is longer, a signature of 4096 bits included
-KINDS = ("tariff", "config", "capk", "revoked", "deny", "texts", "campaigns", "drivers")
+KINDS = (
+    "tariff",
+    "config",
+    "capk",
+    "revoked",
+    "deny",
+    "texts",
+    "language",
+    "campaigns",
+    "drivers",
+)
 _MAGIC = b"FFSG"
 _FORMAT = const(1)
 _MAX_NAME = const(16)

@@ -8,6 +8,7 @@ from flagfall_host.bench.stage import Silent, Stage
 from flagfall_host.bench.taxi import Taxi
 from flagfall_host.depot.authority import certificate_file
 from flagfall_host.depot.fleet import Fleet
+from flagfall_host.depot.languages import ENGLISH, compile_language
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.provision import Identity, provision
 from flagfall_host.depot.push import push
@@ -20,6 +21,8 @@ TERMINAL_ID = "10000001"
 MERCHANT_ID = "880210010210160"
 CURRENCY = 156  # ISO 4217: CNY
 COUNTRY = 156  # ISO 3166: China
+CHINESE_COMPANY = "飞旗模拟出租汽车公司"
+CHINESE_PLATE = "皖A·T0001"
 _OFFLINE_LIMIT = 50_000  # minor units a tap
 # The acquirer's parameters for one application, as its download brings them.
 _AID_ROW = (
@@ -37,9 +40,9 @@ def aid_row(aid: str, limit: int = _OFFLINE_LIMIT) -> str:
     )
 
 
-def settings(k: int) -> dict[str, Any]:
+def settings(k: int, language: str = ENGLISH) -> dict[str, Any]:
     """A bench unit's configuration (docs/formats.md section 7)."""
-    return {
+    out = {
         "k": k,
         "currency": CURRENCY,
         "country": COUNTRY,
@@ -51,6 +54,9 @@ def settings(k: int) -> dict[str, Any]:
         "phone": "000-0000",
         "aids": [aid_row(aid) for aid in _AIDS],
     }
+    if language != ENGLISH:
+        out |= {"company": CHINESE_COMPANY, "plate": CHINESE_PLATE}
+    return out
 
 
 def install(
@@ -60,8 +66,9 @@ def install(
     stage: Stage | None = None,
     tariff: str = TARIFF,
     uplink: dict[str, Any] | None = None,
+    language: str = ENGLISH,
 ) -> None:
-    """Provision, push settings, tariff and CA keys; return when the unit is For Hire.
+    """Provision, push settings, tariff, CA keys and language; return when the unit is For Hire.
 
     `uplink` (docs/formats.md section 7): it gets a certificate and dials the gateway.
     """
@@ -70,16 +77,21 @@ def install(
     stage.tell("installer", f"provisions {UNIT_ID} over {taxi.port}")
     capks = [row.hex() for row in catalogue.capk_tlvs()]
     with Link(SerialWire(taxi.port), fleet.unit_key) as link:
-        chosen, certificate = settings(k), None
+        chosen, certificate = settings(k, language), None
         if uplink is not None:
             chosen["uplink"] = uplink
             authority = fleet.authority()
             certificate = certificate_file(authority, authority.issue_unit(UNIT_ID))
         provision(link, identity, chosen, certificate)
-        for kind, blob in (
-            ("tariff", compile_tariff(tariff)),
-            ("capk", json.dumps(capks).encode()),
-        ):
+        files = [("tariff", compile_tariff(tariff)), ("capk", json.dumps(capks).encode())]
+        if language != ENGLISH:
+            # Before the tariff, with which the unit comes up.
+            files.insert(0, ("language", compile_language(language, "".join(_printed(chosen)))))
+        for kind, blob in files:
             stage.tell("installer", f"pushes {kind}, {len(blob)} bytes")
             push(link, kind, blob)
     taxi.world.wait_face("the unit to come up", position="FOR HIRE", message="Sign in")
+
+
+def _printed(chosen: dict[str, Any]) -> list[str]:
+    return [value for value in chosen.values() if isinstance(value, str)]

@@ -27,6 +27,14 @@ def draw(lines: list[str], path: Path, *, columns: int = 32) -> None:
     image.save(path, optimize=True)
 
 
+def printed(line: str | dict[str, str]) -> str:
+    """What a line of a job puts on paper: a text, or bytes that a printer with a Chinese font
+    takes between FS & and FS . (GB 18030)."""
+    if isinstance(line, str):
+        return line
+    return bytes.fromhex(line["chinese"]).decode("gb18030", "replace")
+
+
 class Paper:
     """The roll of one unit: every job in order, written into `folder` as it comes."""
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flagfall_host.bench.paper import Paper
+from flagfall_host.bench.paper import Paper, printed
 from flagfall_host.bench.wheel import Wheel
 from flagfall_host.errors import FlagfallError
 
@@ -114,7 +114,7 @@ class World:
                 self.set_clock(int(rest))
             elif kind == "P":
                 job = json.loads(rest)
-                self._waiting_jobs.append((job["job"], job["lines"]))
+                self._waiting_jobs.append((job["job"], [printed(line) for line in job["lines"]]))
             self._changed.notify_all()
         if done:
             done()

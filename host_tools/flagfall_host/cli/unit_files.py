@@ -27,8 +27,9 @@ def push(
     what: Annotated[
         list[str],
         typer.Argument(
-            help="Kinds (tariff, config, capk, revoked, deny, texts, campaigns, drivers), files, "
-            "a kind and its file, or all: everything that differs from the office folder."
+            help="Kinds (tariff, config, capk, revoked, deny, texts, campaigns, drivers, "
+            "language), files, a kind and its file, or all: everything that differs from the "
+            "office folder."
         ),
     ],
     port: Port,
@@ -44,7 +45,8 @@ def push(
     wrong leaves the old one. Tariff, settings and CA keys are under the unit's seal: this tool
     signs the permit too, and the unit counts the change in its audit trail.
 
-    Examples: `push all`, `push deny texts`, `push tariff hefei`, `push office/texts.toml`.
+    Examples: `push all`, `push deny texts`, `push tariff hefei`, `push language zh-CN`,
+    `push office/texts.toml`.
     """
     wanted = _wanted(what)
     keys = Fleet.open(fleet)

@@ -12,6 +12,7 @@ from typing import Any
 
 from flagfall.emv.aid import ParameterError, parse_aid
 
+from flagfall_host.depot.languages import compile_language
 from flagfall_host.depot.pushed_files import (
     PushedFileError,
     PushKind,
@@ -22,7 +23,8 @@ from flagfall_host.depot.pushed_files import (
 OFFICE = "office"
 DOWNLOADS = "downloads"
 BUILT = "built"
-PER_UNIT = (PushKind.TARIFF, PushKind.CONFIG, PushKind.DRIVERS)
+PER_UNIT = (PushKind.TARIFF, PushKind.CONFIG, PushKind.DRIVERS, PushKind.LANGUAGE)
+_PRINTED = ("company", "plate", "certificate", "phone")  # settings that stand on a receipt
 
 
 class OfficeFolder:
@@ -36,9 +38,11 @@ class OfficeFolder:
         """What there is for this unit, in the order in which it is pushed: what makes a unit
         start anew comes last."""
         out = [kind for kind in _FILES if self._file(kind) is not None]
+        if self._name(PushKind.LANGUAGE, unit_id):
+            out.append(PushKind.LANGUAGE)
         if self._deny_files():
             out.append(PushKind.DENY)
-        if self._tariff(unit_id):
+        if self._name(PushKind.TARIFF, unit_id):
             out.append(PushKind.TARIFF)
         if self._file(PushKind.CAPK):
             out.append(PushKind.CAPK)
@@ -50,16 +54,30 @@ class OfficeFolder:
         """The content of a kind other than deny for this unit."""
         if kind is PushKind.CONFIG:
             return self._config(unit_id)
-        if kind is PushKind.TARIFF:
-            name = self._tariff(unit_id)
+        if kind in (PushKind.TARIFF, PushKind.LANGUAGE):
+            name = self._name(kind, unit_id)
             if not name:
-                raise PushedFileError(f"{self.path}: no unit file names a tariff for {unit_id}")
+                raise PushedFileError(f"{self.path}: no unit file names a {kind} for {unit_id}")
             beside = self.path / name
-            return read_pushed_file(kind, str(beside) if beside.is_file() else name)
+            return self.named(kind, str(beside) if beside.is_file() else name, unit_id)
         path = self._file(kind)
         if path is None:
             raise PushedFileError(f"{self.path / f'{kind}.toml'}: not there: name a file instead")
         return read_pushed_file(kind, str(path), unit_id)
+
+    def named(self, kind: PushKind, name: str, unit_id: str) -> bytes:
+        """The content of the file `name` for this unit. A language also gets the characters that
+        the office has on this unit's receipts."""
+        if kind is not PushKind.LANGUAGE:
+            return read_pushed_file(kind, name, unit_id)
+        fields = self._fields(unit_id)
+        printed = [str(fields.get(key, "")) for key in _PRINTED]
+        for other in (PushKind.TEXTS, PushKind.CAMPAIGNS):
+            path = self._file(other)
+            if path is not None:
+                read = json.loads(read_pushed_file(other, str(path), unit_id))
+                printed.append(json.dumps(read, ensure_ascii=False))
+        return compile_language(name, "".join(printed))
 
     def deny(self) -> tuple[set[str], list[tuple[str, str]]]:
         """(card numbers, ranges) of all deny files together."""
@@ -95,11 +113,12 @@ class OfficeFolder:
         out |= _toml(self.path / "units.toml")
         return out | _toml(self._unit_file(unit_id))
 
-    def _tariff(self, unit_id: str) -> str:
-        name = self._fields(unit_id).get("tariff", "")
+    def _name(self, kind: PushKind, unit_id: str) -> str:
+        """Which tariff or language the unit's file, or every unit's, names; empty: none."""
+        name = self._fields(unit_id).get(kind, "")
         if not isinstance(name, str):
             raise PushedFileError(
-                f"{self._unit_file(unit_id)}: tariff: a name or a file is needed"
+                f"{self._unit_file(unit_id)}: {kind}: a name or a file is needed"
             )
         return name
 
@@ -111,7 +130,8 @@ class OfficeFolder:
                 f"{unit_id}, and what else is its own"
             )
         fields = self._fields(unit_id)
-        fields.pop("tariff", None)
+        for kind in (PushKind.TARIFF, PushKind.LANGUAGE):
+            fields.pop(kind, None)
         # A unit is calibrated where it is: no file of the office sets its k back.
         fields.pop("k", None)
         if "aids" not in fields:

@@ -17,6 +17,7 @@ from flagfall import campaign, clock
 from flagfall.emv.capk import CapkError, CapkStore, parse_capk
 from flagfall.receipt import WIDTH
 
+from flagfall_host.depot.languages import compile_language
 from flagfall_host.depot.roster_file import DriverError, DriversFile
 from flagfall_host.errors import FlagfallError
 from flagfall_host.tariffs.compiler import compile_tariff
@@ -33,6 +34,7 @@ class PushKind(enum.StrEnum):
     TEXTS = "texts"
     CAMPAIGNS = "campaigns"
     DRIVERS = "drivers"
+    LANGUAGE = "language"
 
 
 KINDS = {kind.value: kind for kind in PushKind}
@@ -46,14 +48,17 @@ def read_pushed_file(kind: PushKind, name: str, unit_id: str = "") -> bytes:
     """The content that goes to the unit, of any kind but `deny` (see `deny_entries`).
 
     A tariff is compiled from its name or TOML file, or taken as it is if it is compiled already.
-    CA keys are a JSON list of hex TLVs, text with one hex TLV a line, or TOML; of drivers, those
-    of `unit_id`; all else is TOML or JSON. Raises PushedFileError, or the compiler's errors.
+    A language is compiled too, with no more characters for the printer than its own. CA keys are
+    a JSON list of hex TLVs, text with one hex TLV a line, or TOML; of drivers, those of `unit_id`;
+    all else is TOML or JSON. Raises PushedFileError, or the compiler's errors.
     """
     path = Path(name)
     if kind is PushKind.TARIFF:
         if path.is_file() and path.suffix != ".toml":
             return _read(path)  # compiled already; the unit checks it
         return compile_tariff(path if path.is_file() else name)
+    if kind is PushKind.LANGUAGE:
+        return compile_language(name)
     text = _text(path)
     if kind is PushKind.DRIVERS:
         return _drivers(path, unit_id)

@@ -16,11 +16,7 @@ from flagfall_host.depot.office_folder import BUILT, PER_UNIT, OfficeFolder
 from flagfall_host.depot.office_register import Register
 from flagfall_host.depot.permit import push_permit
 from flagfall_host.depot.push import Progress, push
-from flagfall_host.depot.pushed_files import (
-    PushKind,
-    deny_entries,
-    read_pushed_file,
-)
+from flagfall_host.depot.pushed_files import PushKind, deny_entries
 from flagfall_host.depot.signed_files import sign_file
 from flagfall_host.emv import deny_list_build
 
@@ -79,7 +75,7 @@ class UnitFiles:
         """What a person named, for this unit."""
         if kind is PushKind.DENY:
             return self._deny(*deny_entries(Path(name)))
-        return self._of_content(kind, read_pushed_file(kind, name, self.unit_id))
+        return self._of_content(kind, self.office.named(kind, name, self.unit_id))
 
     def office_sha256(self, kind: PushKind) -> str:
         """SHA-256 of what the office has of this kind, as a unit would say it."""
@@ -141,7 +137,7 @@ def signed_unasked(fleet: Fleet, kind: PushKind, name: str, now: int, unit_id: s
         content = deny_list_build.build(pans, ranges, issue.version, register.salt)
         register.keep_list(issue.version, content)
     else:
-        content = read_pushed_file(kind, name, unit_id)
+        content = OfficeFolder(fleet.folder).named(kind, name, unit_id)
         issue = register.issue(kind, scope, hashlib.sha256(content).hexdigest(), now)
     return sign_file(fleet.private_key, kind, content, issue.version, issue.made, scope)
 

@@ -64,7 +64,7 @@ class World:
     def event(self, code, text):
         pass
 
-    def say(self, text):
+    def say(self, template, *args):
         pass
 
 

@@ -75,21 +75,19 @@ _DISPUTED = (
 class Outcome:
     """The end of one tap.
 
-    `code` is one of the constants above, `reason` a short stable word, `message` what the driver
-    reads. `data` is a list of (tag, value) to be sealed, in the order of docs/formats.md section
-    4; it holds card data, so it is never shown or logged. `last_four` (text), `psn` (0 if the
-    card gave none), `atc`, `currency` (ISO 4217 numeric), `amount` and `balance_after` (minor
-    units; None if unknown) may be shown. `profile` is 1 for an e-cash TC, 2 for transit ODA, 0
-    while neither is known. `wait_ms` is how long to wait with the field off before the next tap.
+    `code` is one of the constants above, `reason` a short stable word, `said` what the driver
+    reads: a text, and what is to be filled into it. `data` is a list of (tag, value) to be
+    sealed, in the order of docs/formats.md section 4; it holds card data, so it is never shown or
+    logged. `last_four` (text), `psn` (0 if the card gave none), `atc`, `currency` (ISO 4217
+    numeric), `amount` and `balance_after` (minor units; None if unknown) may be shown. `profile`
+    is 1 for an e-cash TC, 2 for transit ODA, 0 while neither is known. `wait_ms` is how long to
+    wait with the field off before the next tap.
     """
 
     def __init__(self, code, reason, flags=0):
         self.code = code
         self.reason = reason
-        if code == DISPUTED:
-            self.message = _DISPUTED % reason
-        else:
-            self.message = _MESSAGES[reason]
+        self.said = (_DISPUTED, reason) if code == DISPUTED else (_MESSAGES[reason],)
         self.flags = flags
         self.data = []
         self.last_four = None
@@ -100,6 +98,11 @@ class Outcome:
         self.balance_after = None
         self.profile = 0
         self.wait_ms = 1200 if reason == "phone" else 0
+
+    @property
+    def message(self):
+        """What the driver reads, in English."""
+        return self.said[0] % self.said[1:] if len(self.said) > 1 else self.said[0]
 
     def record_outcome(self):
         """The outcome byte of the PAYMENT record to write, or 0 if there is none to write.

@@ -58,3 +58,22 @@ def test_unknown_balance_is_not_shown_and_long_texts_are_cut():
     text = receipt.lines({"company": "C" * 60, "plate": "P" * 60}, _TRIP, payment, 200, 0)
     assert all(len(line) <= receipt.WIDTH for line in text)
     assert not any("Balance" in line for line in text)
+
+
+def test_another_language_keeps_the_columns():
+    own = {"Paid": "付款方式", "CASH": "现金", "TOTAL %s": "合计 %s", "TAXI RECEIPT": "小票"}
+
+    def words(template, *args):
+        text = own.get(template, template)
+        return text % args if args else text
+
+    trip = dict(_TRIP)
+    trip["paid"] = 1
+    heading = {"company": "测" * 20, "plate": "皖A·12345"}
+    text = receipt.lines(heading, trip, None, 200, 0, words=words)
+    assert text[0] == "测" * 16 and text[1] == " " * 14 + "小票"
+    assert receipt.row("Plate", "皖A·12345") in text
+    assert "付款方式" + " " * 20 + "现金" in text
+    assert receipt.row("合计 CNY", "19.80") in text
+    assert all(receipt.columns(line) <= receipt.WIDTH for line in text)
+    assert receipt.columns(receipt.row("里程" * 20, "2")) == receipt.WIDTH
