@@ -44,6 +44,7 @@ class Watched:
     fare: int = 0
     trip: int = -1
     hired: set[int] = field(default_factory=set)  # trips that were seen to run
+    seen: tuple[int, int] = (-1, 0)  # the newest trip, and when it was seen first, ms
 
 
 class Watch:
@@ -76,8 +77,12 @@ class Watch:
             if face.get("fare", 0) < watched.fare:
                 raise Violation(f"{name}: the fare falls from {watched.fare} to {face['fare']}")
             watched.fare = face.get("fare", 0)
-            if face.get("position") == "HIRED":
-                watched.hired.add(watched.trip)
+            # A key is answered before what it does is kept: a trip runs once a later face says so.
+            if face.get("position") == "HIRED" and watched.trip not in watched.hired:
+                if watched.seen[0] != watched.trip:
+                    watched.seen = watched.trip, self._story.clock()
+                elif self._story.clock() > watched.seen[1]:
+                    watched.hired.add(watched.trip)
 
         taxi.on_tone = on_tone
         taxi.on_face = on_face
