@@ -9,10 +9,12 @@ from typing import Any
 from flagfall_host.bench.reader.field import Field
 from flagfall_host.bench.reader.pn532 import PN532Chip
 from flagfall_host.simulation.fibers import settle, within
+from flagfall_host.simulation.files import Files
 from flagfall_host.simulation.flash import NorFlash
 from flagfall_host.simulation.power import PowerGone
 from flagfall_host.simulation.radio import ModemPort, Ppp, Radio
 from flagfall_host.simulation.road import Road
+from flagfall_host.simulation.slots import Slots
 from flagfall_host.simulation.virtual_loop import VirtualLoop, running_loop
 from flagfall_host.simulation.wires import UnitEnd
 
@@ -44,6 +46,8 @@ class Outside:
         self.chip = PN532Chip(self.field)
         self.cable = UnitEnd()
         self.radio: Radio | None = None  # a modem, if there is one
+        self.files: Files | None = None  # those whose changes the power may cut
+        self.slots: Slots | None = None  # two programs and room for lists
         self.bad_sectors = False
         self.paper_ready = True
         self.on_face: Callable[[dict[str, Any]], None] = lambda face: None
@@ -67,6 +71,15 @@ class SimulatedBoard:
         self.dead = False
         self.booking: Any = None  # the firmware's, once it runs
         self.uplink: Any = None
+        self.meter: Any = None
+        self.files = outside.files
+        self.chooser: Any = None
+        self.program_folder: Path | None = None
+        if outside.slots is not None:
+            self.lists_root = str(outside.folder / "lists")
+        if self.files is not None:
+            self.files.on_cut = self.power_goes
+            self.files.must_live = self.alive
         self.journal_flash = outside.journal_flash
         self.trips_flash = outside.trips_flash
         self.files_root = str(outside.folder)
@@ -85,6 +98,8 @@ class SimulatedBoard:
         self.died.set()
         if self._outside.radio is not None:
             self._outside.radio.power_goes()
+        if self.files is not None:
+            self.files.power_goes()
         raise PowerGone
 
     def alive(self) -> None:
@@ -158,6 +173,11 @@ class SimulatedBoard:
 
     def cable_port(self) -> UnitEnd:
         return self._outside.cable
+
+    def chooser_rests(self) -> bool:
+        """No program waits for its trial or is on it."""
+        chooser = self.chooser
+        return chooser is not None and not chooser.trial and not chooser.state()["ready"]
 
     def modem_port(self) -> ModemPort | None:
         radio = self._outside.radio

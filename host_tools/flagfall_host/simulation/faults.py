@@ -52,13 +52,19 @@ class Faults:
     modem_hangs: float = 0.004  # it hears and says nothing until it is switched off and on
     gateway_killed: float = 0.05  # for each five minutes of each gateway
 
+    # Files of the office: of the units; every few minutes for each; for each of them
+    two_programs: float = 0.35  # has two slots, a deny list and files that a cut may meet
+    pushes: float = 0.5  # something new: tariff, settings, keys, texts, campaigns, list, program
+    power_cut_in_files: float = 0.3  # at one of the changes of files that follow
+    bad_program: float = 0.3  # of updates: does not start, hangs, or crashes soon
+
     # The office, for each commit; for each visit
     killed_before_commit: float = 0.01
     killed_after_commit: float = 0.01
     database_refuses: float = 0.01
     receipt_kept: float = 0.03  # booked, and the program ends before it hands the receipt over
     two_gateways: float = 0.05  # a second program pulls the same unit right after
-    operator: float = 0.05  # pulls twice, pushes an old tariff, provisions again
+    operator: float = 0.15  # for each visit: one of the mistakes of mistakes.py
 
     # The acquirer, for each message
     acquirer: float = 0.15  # something of acquirer/faults.MENU

@@ -7,6 +7,7 @@ firmware is imported, and nowhere else.
 import asyncio
 import contextlib
 import contextvars
+import functools
 import importlib
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 import flagfall
 
 from flagfall_host.simulation.air import ClearWire, no_context
+from flagfall_host.simulation.files import substitute_open, substitute_os
 
 FIRMWARE = Path(flagfall.__file__).parents[2]
 _HEAP = 512 * 1024
@@ -67,7 +69,7 @@ def _modules() -> dict[str, types.ModuleType]:
     clock = types.ModuleType("time")
     clock.__dict__.update(vars(time), ticks_ms=_ticks_ms, ticks_diff=_ticks_diff)
     clock.ticks_add = lambda ticks, ms: ticks + ms & 0x3FFFFFFF  # type: ignore[attr-defined]
-    system = types.ModuleType("sys")
+    system = _System("sys")
     system.__dict__.update(vars(sys), print_exception=_print_exception)
     return {
         "asyncio": _asyncio(),
@@ -75,7 +77,26 @@ def _modules() -> dict[str, types.ModuleType]:
         "gc": memory,
         "time": clock,
         "sys": system,
+        "os": substitute_os(powered_board),
     }
+
+
+class _System(types.ModuleType):
+    """What of `sys` is each unit's own: the folder of its program, and who chose it."""
+
+    @property
+    def path(self) -> list[str]:
+        board = powered_board.get(None)  # none while the firmware is imported
+        if board is None or board.program_folder is None:
+            return sys.path
+        return [str(board.program_folder)]
+
+    @property
+    def modules(self) -> dict[str, Any]:
+        board = powered_board.get(None)
+        if board is None:
+            return sys.modules  # type: ignore[return-value]
+        return {} if board.chooser is None else {"chooser": board.chooser}
 
 
 def _ticks_ms() -> int:
@@ -118,6 +139,7 @@ def load() -> types.ModuleType:
     for name in [n for n in sys.modules if n == "drivers" or n.startswith("drivers.")]:
         del sys.modules[name]  # imported before, with CPython's clock
     with _in_place():
+        import app.update
         import app.uplink
         import drivers.pn532
         import drivers.pn532_hsu  # noqa: F401
@@ -127,7 +149,25 @@ def load() -> types.ModuleType:
             importlib.import_module(name)
     _watch_payments(unit)
     _put_in_the_air(app.uplink)
+    opened = substitute_open(powered_board)
+    for module in (app.configuration, app.spool, app.deny, app.update):
+        module.open = opened
     return unit
+
+
+def fresh(path: Path) -> Any:
+    """A firmware module of its own, as each unit's RAM has one."""
+    module: Any = types.ModuleType(path.stem)
+    code = _code(path)
+    with _in_place():
+        exec(code, module.__dict__)  # noqa: S102 - the project's own file
+    module.open = substitute_open(powered_board)
+    return module
+
+
+@functools.cache
+def _code(path: Path) -> types.CodeType:
+    return compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
 def _watch_payments(unit: types.ModuleType) -> None:
@@ -145,7 +185,13 @@ def _watch_payments(unit: types.ModuleType) -> None:
             self._board.payment(fields, seq)
             return int(seq)
 
+    class WatchedMeter(unit.Meter):  # type: ignore[name-defined, misc]
+        def __init__(self, board: Any, *arguments: Any) -> None:
+            super().__init__(board, *arguments)
+            board.meter = self
+
     unit.Booking = WatchedBooking  # type: ignore[attr-defined]
+    unit.Meter = WatchedMeter  # type: ignore[attr-defined]
 
 
 def _put_in_the_air(uplink: Any) -> None:

@@ -1,6 +1,7 @@
 """Gateways on one ledger: the real door, visits and desk, in programs that may be killed."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.mortal import Fate, Killed, MortalLedger
 from flagfall_host.simulation.radio import GATEWAYS
 from flagfall_host.simulation.story import Story
+from flagfall_host.simulation.watch import Violation
 
 PORT = 7443
 _COMMIT_S = 0.02  # deliveries that come within that are booked in one commit
@@ -90,6 +92,8 @@ class GatewayProgram:
         self.name = name
         self.kills = 0
         self.dead = False
+        self.violation: Violation | None = None
+        self.shut_out: dict[str, float] = {}  # units, and when nothing of them may come any more
         self.fate = Fate(chance, faults, story)
         self.gateway: Gateway | None = None
         self.desk: DeskAtOnce | None = None
@@ -107,6 +111,8 @@ class GatewayProgram:
         """A line of the story, as long as it lives."""
         if not self.dead:
             self._story.tell(self.name, words)
+        if "booking failed" in words:
+            self.violation = Violation(f"{self.name}: {words}")
 
     def _make_desk(self, ledger: Any, on_batch: Callable[[int, float], None]) -> DeskAtOnce:
         self.desk = DeskAtOnce(self, ledger, on_batch)
@@ -114,6 +120,8 @@ class GatewayProgram:
 
     def note_delivery(self, unit_id: str) -> None:
         """Count what the simulation is there for: a unit that does not know of this delivery."""
+        if self._loop.time() > self.shut_out.get(unit_id, math.inf):
+            self.violation = Violation(f"{self.name} books for {unit_id}, which is shut out")
         visit = self.gateway._visits.get(unit_id) if self.gateway is not None else None
         gate = visit.wire._transport if visit is not None else None
         if gate is not None and gate._connection.ended:  # type: ignore[attr-defined]

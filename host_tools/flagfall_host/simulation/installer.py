@@ -11,7 +11,7 @@ from flagfall_host.depot.provision import Identity, provision
 from flagfall_host.depot.push import push
 from flagfall_host.tariffs.compiler import compile_tariff
 
-_TARIFF = Path(__file__).with_name("tariff.toml")
+TARIFF = Path(__file__).with_name("tariff.toml")
 
 
 def install(
@@ -26,7 +26,7 @@ def install(
     (flagfall/campaign.py), unsigned as in the workshop."""
     provision(link, Identity(name, fleet.unit_key(name), fleet.public_der), settings, certificate)
     capks = [row.hex() for row in catalogue.capk_tlvs()]
-    push(link, "tariff", compile_tariff(_TARIFF))
+    push(link, "tariff", compile_tariff(TARIFF))
     push(link, "capk", json.dumps(capks).encode())
     if campaigns:
         push(link, "campaigns", json.dumps(campaigns).encode())

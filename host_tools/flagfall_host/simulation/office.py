@@ -31,6 +31,7 @@ from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.wires import Line, LineFaults
 
 _CLOCK_OFF_S = 2
+_ERRANDS = 8  # for one unit
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
@@ -69,6 +70,7 @@ class Office:
         self._story = story
         self._now = now
         self._ledger: MortalLedger | None = None
+        self._errands: dict[str, list[Callable[[Link], None]]] = {}  # for the next cable
 
     # --- what may happen to a program --------------------------------------------------------
 
@@ -112,6 +114,23 @@ class Office:
 
     # --- programs ------------------------------------------------------------------------------
 
+    @property
+    def private_key(self) -> RSAPrivateKey:
+        return self._fleet.private_key
+
+    def in_a_program(self, who: str, work: Callable[[], object]) -> bool:
+        """Run a short program of the office's. True if it came to its end."""
+        with self._mortal(who):
+            work()
+            return True
+        return False
+
+    def errand(self, unit_id: str, work: Callable[[Link], None]) -> None:
+        """To be done when the unit's cable is next in; again if it could not be done."""
+        errands = self._errands.setdefault(unit_id, [])
+        if len(errands) < _ERRANDS:
+            errands.append(work)
+
     def visit(self, taxi: Taxi) -> bool:
         """Pull one unit. True if everything went well."""
         faults = self.faults
@@ -128,6 +147,11 @@ class Office:
                 unit = link.open()
                 result = pull(link, ledger)
                 self._set_clock(link, taxi, result.info.get("time"))
+                errands = self._errands.get(taxi.name, [])
+                for errand in list(errands):
+                    errand(link)
+                    if errand in errands:
+                        errands.remove(errand)
                 link.close()
                 self._story.tell("depot", f"{unit.unit_id} booked up to {result.receipt_upto}")
                 done = True

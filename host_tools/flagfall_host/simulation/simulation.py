@@ -28,20 +28,26 @@ from flagfall_host.simulation.clear_tls import ClearKeys, certificate_push
 from flagfall_host.simulation.driver import Driver
 from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.fibers import fiber
+from flagfall_host.simulation.files import Files
 from flagfall_host.simulation.fleet import test_fleet
 from flagfall_host.simulation.gateways import PORT, GatewayProgram
 from flagfall_host.simulation.installer import install
+from flagfall_host.simulation.mistakes import Mistakes
 from flagfall_host.simulation.mortal import Killed
 from flagfall_host.simulation.office import Office
 from flagfall_host.simulation.power import PowerGone
+from flagfall_host.simulation.press import Press
+from flagfall_host.simulation.pushes import Pushes
 from flagfall_host.simulation.radio import GATEWAYS, Radio
 from flagfall_host.simulation.recorded_shift import RecordedShift
 from flagfall_host.simulation.recorder import Tape
+from flagfall_host.simulation.slots import Slots
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi, make_taxi
 from flagfall_host.simulation.virtual_loop import VirtualLoop
 from flagfall_host.simulation.wallet import ISSUER, Wallet
 from flagfall_host.simulation.watch import Violation, Watch
+from flagfall_host.simulation.watch_files import WatchFiles
 from flagfall_host.simulation.wires import Line, LineFaults
 
 _START = seconds_from_civil(2026, 3, 2, 0)
@@ -58,6 +64,8 @@ _GATEWAYS = ("gateway-1", "gateway-2", "gateway-3")
 _STAYS = 0.3  # of the units with a modem: the connection is kept
 _KILL_S = 300.0
 _DRAIN_S = 3 * 3_600.0
+_TRIALS_S = 1_800.0
+_KEY_HEARD_S = 10.0
 # All that an acquirer may do wrong; a refusal is its right, and no fault.
 _LOSSES = tuple(name for name in ACQUIRER_MENU if name != "decline")
 
@@ -156,6 +164,9 @@ class _City:
         self._tape = tape
         self._drivers: list[Driver] = []
         self._gateways: list[GatewayProgram] = []
+        self._press: Press | None = None
+        self._pushes: list[Pushes] = []
+        self._files: list[WatchFiles] = []
         self._office: Office
 
     def _chance(self, name: str) -> random.Random:
@@ -219,6 +230,9 @@ class _City:
         for defect in firmware_modules.defects:
             if isinstance(defect, Violation):  # seen from inside the unit
                 raise defect
+        for gateway in self._gateways:
+            if gateway.violation is not None:
+                raise gateway.violation
         if firmware_modules.defects:
             raise Violation(
                 f"a unit started afresh after a defect: {firmware_modules.defects[0]!r}"
@@ -255,6 +269,20 @@ class _City:
         self._office.fate.on_receipt = self._watch.receipted.__setitem__
         taxis = []
         self._gateways = self._open_gateways()
+        if self._faults.two_programs:
+            chance = self._chance("press")
+            numbers = sorted(self._wallet.numbers())
+            self._press = Press(
+                self._fleet, self._folder, chance, self.story, self._utc_s, numbers
+            )
+        self._mistakes = Mistakes(
+            self._fleet,
+            self._press,
+            self._office,
+            self._gateways,
+            self._chance("mistakes"),
+            self.story,
+        )
         for number in range(1, self._units + 1):
             taxis.append(await self._new_taxi(f"TAXI-{number}"))
         tasks = [loop.create_task(d.run()) for d in self._drivers]
@@ -262,15 +290,23 @@ class _City:
         programs.append(loop.create_task(self._settlements()))
         houses = [loop.create_task(g.run()) for g in self._gateways]
         programs += [loop.create_task(self._kills(g)) for g in self._gateways]
+        programs += [loop.create_task(p.run()) for p in self._pushes]
         end = loop.time() + self._hours * 3_600
         while loop.time() < end:
             await asyncio.sleep(min(10.0, end - loop.time()))
             self._must_be_well()
             bounds.must_hold(taxis, self._gateways)
+            for looker in self._files:
+                looker.look()
+            for program in programs:
+                if program.done():
+                    program.result()
         await self._heal(taxis, tasks, programs, menu)
         for house in houses:
             house.cancel()
         await asyncio.gather(*houses, return_exceptions=True)
+        for looker in self._files:
+            looker.at_the_end(self._office.ledger())
         self._watch.books_agree(taxis, self._office.ledger(), book, self._wallet)
         await self._totals_agree(taxis)
         for taxi in taxis:
@@ -298,13 +334,33 @@ class _City:
             taxi.outside.radio = Radio(
                 name, self._chance(f"radio {name}"), self._faults, self.story, self._utc_s
             )
+        if self._press is not None:
+            files = self._chance(f"files {name}")
+            if files.random() < self._faults.two_programs:
+                taxi.outside.files = Files(files)
+                taxi.outside.slots = Slots(taxi.outside.folder, self._press.releases)
+                (taxi.outside.folder / "lists").mkdir()
         self._watch.unit(taxi)
+        if taxi.outside.slots is not None:
+            self._files.append(WatchFiles(taxi))
         taxi.outside.on_payment = lambda fields, seq: self._watch.payment(name, fields, seq)
         await taxi.power_on()
         await asyncio.sleep(1)
         await fiber(self._install, taxi, k)
         if not await taxi.until(lambda: taxi.face.get("position") == "FOR HIRE", 120):
             raise Violation(f"{name} does not come up after it was installed: {taxi.face}")
+        if self._press is not None and taxi.outside.slots is not None:
+            self._pushes.append(
+                Pushes(
+                    taxi,
+                    self._settings(taxi, k),
+                    self._press,
+                    self._office,
+                    self._chance(f"pushes {name}"),
+                    self._faults,
+                    self.story,
+                )
+            )
         self._drivers.append(Driver(taxi, self._wallet, chance, self._faults, self.story))
         return taxi
 
@@ -313,15 +369,21 @@ class _City:
         line = Line(taxi.outside.cable, self._chance("installer"), LineFaults())
         nonce = self._chance("nonce").randbytes
         with Link(line, fleet.unit_key, nonce=nonce) as link:
-            profiles = self._chance(f"profiles {taxi.name}").choice(_PROFILES)
-            chosen, certificate = {**settings(k), "profiles": profiles}, None
+            certificate = None
             if taxi.outside.radio is not None:
-                chosen["uplink"] = self._uplink(taxi.name)
                 certificate = certificate_push(taxi.name, fleet.private_key)
             campaigns = self._tape.campaigns(self._chance("campaigns")) if self._tape else []
+            chosen = self._settings(taxi, k)
             install(link, fleet, taxi.name, chosen, certificate, campaigns)
         if self._tape is not None:
-            self._tape.installed(self._seed, k, profiles, campaigns)
+            self._tape.installed(self._seed, k, chosen["profiles"], campaigns)
+
+    def _settings(self, taxi: Taxi, k: int) -> dict[str, Any]:
+        profiles = self._chance(f"profiles {taxi.name}").choice(_PROFILES)
+        chosen = {**settings(k), "profiles": profiles}
+        if taxi.outside.radio is not None:
+            chosen["uplink"] = self._uplink(taxi.name)
+        return chosen
 
     def _uplink(self, name: str) -> dict[str, Any]:
         stay = self._chance(f"uplink {name}").random() < _STAYS
@@ -349,6 +411,7 @@ class _City:
         """Pull a unit now and then, and soon when its driver calls."""
         taxi = driver.taxi
         chance = self._chance(f"visits {taxi.name}")
+        mistakes = self._chance(f"mistakes at {taxi.name}")
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(driver.calls.wait(), chance.uniform(*_VISIT_S))
@@ -357,6 +420,8 @@ class _City:
             await fiber(self._office.visit, taxi)
             if chance.random() < self._office.faults.two_gateways:
                 await fiber(self._office.visit, taxi)
+            if mistakes.random() < self._office.faults.operator:
+                await self._mistakes.one(taxi)
 
     async def _settlements(self) -> None:
         chance = self._chance("settlements")
@@ -384,6 +449,9 @@ class _City:
             outside.paper_ready = True
             if outside.radio is not None:
                 outside.radio.heal(calm)
+                self._mistakes.let_in(driver.taxi)
+            if outside.files is not None:
+                outside.files.plan_cut(-1)
             outside.clock_error_s = 0
             for flash in (outside.journal_flash, outside.trips_flash):
                 flash.plan_cut(-1, "before")
@@ -392,19 +460,39 @@ class _City:
             raise Violation(f"{len(late)} drivers cannot end their trip")
         for driver in drivers:
             driver.result()
+        for human in self._drivers:
+            # A key that was pressed while the unit started anew is heard after that.
+            await asyncio.sleep(_KEY_HEARD_S)
+            await asyncio.wait_for(human.run(), _HEAL_S)
         self._must_be_well()
         for taxi in taxis:
             await self._drains(taxi)
-            for _ in range(5):
-                if await fiber(self._office.visit, taxi):
-                    break
-            else:
-                raise Violation(f"{taxi.name} cannot be pulled though nothing is wrong any more")
+            await self._pulled(taxi)
+            if await self._programs_settled(taxi):
+                await self._pulled(taxi)
         for _ in range(3):
             done = await self._office.settle()
         if not done:
             raise Violation("the office cannot settle though nothing is wrong any more")
         self._must_be_well()
+
+    async def _pulled(self, taxi: Taxi) -> None:
+        for _ in range(5):
+            if await fiber(self._office.visit, taxi):
+                return
+            await asyncio.sleep(60)  # a program on trial is confirmed by then
+        raise Violation(f"{taxi.name} cannot be pulled though nothing is wrong any more")
+
+    async def _programs_settled(self, taxi: Taxi) -> bool:
+        """Wait for the end of a trial that goes on. False: there are no two programs."""
+        if taxi.outside.slots is None:
+            return False
+        until = self._loop.time() + _TRIALS_S
+        while taxi.board is None or not taxi.board.chooser_rests():
+            if self._loop.time() > until:
+                raise Violation(f"{taxi.name}: the trial of a program does not end")
+            await asyncio.sleep(10)
+        return True
 
     async def _drains(self, taxi: Taxi) -> None:
         """A unit with a modem gets rid of its records by itself."""

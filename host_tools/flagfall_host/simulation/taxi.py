@@ -11,9 +11,12 @@ from flagfall_host.simulation.board import Outside, SimulatedBoard
 from flagfall_host.simulation.fibers import settle, within
 from flagfall_host.simulation.firmware_modules import Tasks, powered_board, powered_tasks
 from flagfall_host.simulation.power import PowerGone
+from flagfall_host.simulation.slots import DIES, GOOD, HANGS, SICK, NotWhole, Restarted
 from flagfall_host.simulation.virtual_loop import running_loop
 
 _RESTART_S = 0.5
+# A program that is not good: when it has crashed, or the chooser's timer has fired.
+_ENDS_AFTER_S = {DIES: 0.3, HANGS: 120.0, SICK: 5.0}
 
 
 class Taxi:
@@ -121,7 +124,39 @@ class Taxi:
         self._changed()
 
     async def _firmware(self, board: SimulatedBoard) -> None:
-        """As firmware/main.py does it."""
+        """As firmware/boot/main.py and firmware/main.py do it."""
+        slots = self.outside.slots
+        while True:
+            behaviour = GOOD
+            if slots is not None:
+                try:
+                    board.chooser, board.program_folder, behaviour = slots.start()
+                except NotWhole as e:
+                    firmware_modules.defects.append(e)
+                    return
+            with contextlib.suppress(Restarted):
+                await self._program(board, behaviour)
+            self.unit, self.face = None, {}  # the displays are dark, and nobody hears the keys
+            while not self.outside.keys.empty():
+                self.outside.keys.get_nowait()
+            await asyncio.sleep(_RESTART_S)
+
+    async def _program(self, board: SimulatedBoard, behaviour: str) -> None:
+        """One program until it asks for a fresh start."""
+        if behaviour in _ENDS_AFTER_S:
+            unit = None
+            if behaviour == SICK:
+                unit = running_loop().create_task(self._units(board))
+            await asyncio.sleep(_ENDS_AFTER_S[behaviour])
+            if unit is not None:
+                tasks = [unit, *powered_tasks.get()]
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            raise Restarted
+        await self._units(board)
+
+    async def _units(self, board: SimulatedBoard) -> None:
         from drivers.pn532 import PN532
         from drivers.pn532_hsu import HSU
 
