@@ -49,6 +49,7 @@ class Outside:
         self.files: Files | None = None  # those whose changes the power may cut
         self.slots: Slots | None = None  # two programs and room for lists
         self.bad_sectors = False
+        self.dark_at = 0.0  # when the power went last, seconds
         self.paper_ready = True
         self.on_face: Callable[[dict[str, Any]], None] = lambda face: None
         self.on_tone: Callable[[str], None] = lambda name: None
@@ -94,6 +95,7 @@ class SimulatedBoard:
 
     def power_goes(self) -> None:
         """The power goes now, in the middle of what the unit does."""
+        self._outside.dark_at = self._loop.time()
         self.dead = True
         self.died.set()
         if self._outside.radio is not None:

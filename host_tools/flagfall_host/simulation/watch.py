@@ -17,6 +17,7 @@ from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.wallet import Owned, Wallet
 
+_BLINK_MS = 50
 _PAID = (schema.APPROVED, schema.TORN_DEBITED)
 _TORN = (schema.TORN, schema.TORN_GIVEN_UP)
 
@@ -41,7 +42,9 @@ class Watched:
     attempts: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # payments to be appended
     durable: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # appended: in flash
     unannounced: int = 0  # approved and durable, not yet shown
-    fare: int = 0
+    fare: int = 0  # on the face, since `since` ms
+    since: int = 0
+    seen_fare: int = 0  # that of this trip which somebody has seen
     trip: int = -1
     hired: set[int] = field(default_factory=set)  # trips that were seen to run
     seen: tuple[int, int] = (-1, 0)  # the newest trip, and when it was seen first, ms
@@ -73,10 +76,18 @@ class Watch:
 
         def on_face(face: dict[str, Any]) -> None:
             if face.get("trip") != watched.trip or face.get("position") == "FOR HIRE":
-                watched.trip, watched.fare = face.get("trip", -1), 0
-            if face.get("fare", 0) < watched.fare:
-                raise Violation(f"{name}: the fare falls from {watched.fare} to {face['fare']}")
-            watched.fare = face.get("fare", 0)
+                watched.trip, watched.fare, watched.seen_fare = face.get("trip", -1), 0, 0
+            fare, now = face.get("fare", 0), self._story.clock()
+            # A key is answered before what it does is kept: what the power took at once again
+            # nobody has seen.
+            dark = round(taxi.outside.dark_at * 1_000)
+            blink = watched.since <= dark < watched.since + _BLINK_MS
+            if not blink:
+                watched.seen_fare = watched.fare
+            if fare < watched.seen_fare:
+                raise Violation(f"{name}: the fare falls from {watched.seen_fare} to {fare}")
+            if fare != watched.fare or blink:
+                watched.fare, watched.since = fare, now
             # A key is answered before what it does is kept: a trip runs once a later face says so.
             if face.get("position") == "HIRED" and watched.trip not in watched.hired:
                 if watched.seen[0] != watched.trip:
