@@ -5,7 +5,7 @@ BIN := .venv/bin
 CLIENTS = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["clients"])
 READY := .venv/.ready
 # Debian packages: libnfc-bin and valgrind are clients, softhsm2 a token, that tests and benchmarks use.
-PACKAGES := python3-venv libnfc-bin valgrind postgresql ppp softhsm2 haproxy openssl
+PACKAGES := python3-venv libnfc-bin valgrind postgresql ppp softhsm2 haproxy openssl fonts-wqy-zenhei
 
 .PHONY: setup demo test soak bench lint format flash deploy clean
 

@@ -1,7 +1,7 @@
 # A language file: the unit's own texts in the driver's language, looked up by the English ones.
 # MIT licence, (c) 2026 The Flagfall contributors.
 #
-# docs/formats.md section 7.3. Integers little-endian:
+# docs/formats.md section 7.4. Integers little-endian:
 #
 #   0    4  magic "FFLG"
 #   4    1  format, 1

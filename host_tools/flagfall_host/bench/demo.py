@@ -32,6 +32,7 @@ from flagfall_host.bench.stage import Stage
 from flagfall_host.bench.taxi import Taxi
 from flagfall_host.bench.world import BenchError
 from flagfall_host.depot.fleet import Fleet
+from flagfall_host.depot.languages import ENGLISH
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.pull import pull
 from flagfall_host.depot.serial_wire import SerialWire
@@ -109,10 +110,12 @@ def play(
     factor: float = 0,
     heap: str | None = None,
     uplink: bool = False,
+    language: str = ENGLISH,
 ) -> Evening:
     """Play it all in `folder`, which is emptied first. Raises BooksDiffer and what went wrong.
 
     `uplink`: the unit uploads by 4G to a gateway while it drives; no cable but the installer's.
+    `language`: what the unit speaks (depot.languages).
     """
     if folder.exists():
         shutil.rmtree(folder)
@@ -133,9 +136,9 @@ def play(
             stage.power(True)
             shift = Shift(taxi, plan, stage)
             if uplink:
-                by_air(folder, taxi, fleet, shift, stage, evening)
+                by_air(folder, taxi, fleet, shift, stage, evening, language)
             else:
-                install(taxi, fleet, plan.k, stage)
+                install(taxi, fleet, plan.k, stage, language=language)
                 shift.sign_in()
                 shift.trip_by_card()
                 shift.ignition_off_and_on()

@@ -38,11 +38,16 @@ def seven_segments(text: str) -> Text:
     return Text("\n".join(rows), style="bold bright_red")
 
 
+def said(face: dict[str, Any]) -> str:
+    """What the driver reads: in the unit's own language, where it speaks another than English."""
+    return str(face.get("message_own") or face.get("message", ""))
+
+
 def face_panel(face: dict[str, Any], *, powered: bool = True, width: int = 46) -> Panel:
     """The face as a rich panel. A dark unit shows nothing."""
     title = "[bold]FLAGFALL[/] taximeter"
     if not powered or "fare" not in face:
-        what = face.get("message", "") if powered else "no power"
+        what = said(face) if powered else "no power"
         body: RenderableType = Align.center(Text(f"\n\n\n{what}\n\n\n\n", style="dim"))
         return Panel(body, title=title, subtitle=NOTICE, width=width)
     digits = face["minor_digits"]
@@ -70,7 +75,7 @@ def face_panel(face: dict[str, Any], *, powered: bool = True, width: int = 46) -
     ]
     lit = "  ".join(f"[reverse] {name} [/]" for name, on in lamps if on) or " "
     code = Align.right(Text(currency_code(face["currency"]), style="dim"))
-    message = Text(face["message"] or " ", style="cyan", overflow="ellipsis", no_wrap=True)
+    message = Text(said(face) or " ", style="cyan", overflow="ellipsis", no_wrap=True)
     body = Group(head, fare, code, small, Align.center(Text.from_markup(lit)), message)
     return Panel(body, title=title, subtitle=NOTICE, width=width)
 

@@ -143,7 +143,13 @@ class Figures(Protocol):
 
 
 def by_air(
-    folder: Path, taxi: Taxi, fleet: Fleet, shift: Shift, stage: Stage, evening: Figures
+    folder: Path,
+    taxi: Taxi,
+    fleet: Fleet,
+    shift: Shift,
+    stage: Stage,
+    evening: Figures,
+    language: str,
 ) -> None:
     """Install, and drive the shift of `bench.demo`, every record uploaded by 4G as it comes.
 
@@ -154,7 +160,7 @@ def by_air(
     with GatewayProcess(folder, fleet, ledger) as gateway:
         air = OnTheAir(taxi, ledger, shift.plan.seed, stage)
         air.dialled(gateway.address)
-        install(taxi, fleet, shift.plan.k, stage, uplink=SETTINGS)
+        install(taxi, fleet, shift.plan.k, stage, uplink=SETTINGS, language=language)
         shift.sign_in()
         air.upload(0, "the first call")
         shift.trip_by_card()

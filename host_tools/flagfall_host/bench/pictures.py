@@ -37,6 +37,8 @@ def main(folder: Path = _FOLDER) -> None:
         shift = Path(place) / "demo"
         play(shift, 1, photographer)
         shutil.copy(shift / "taxi" / "receipts" / "receipt-01.png", folder / "receipt.png")
+        play(shift, 1, Silent(), language="zh-CN")
+        shutil.copy(shift / "taxi" / "receipts" / "receipt-01.png", folder / "receipt-zh.png")
     draw_face(photographer.best, folder / "face.png")
     start = seconds_from_civil(2026, 3, 2, 2, 0, 0)
     for name, language in _SEATS:

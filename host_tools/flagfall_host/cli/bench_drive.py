@@ -21,7 +21,8 @@ def drive(
         Path, typer.Option(help="Where the unit, its keys, cards and books are kept.")
     ] = Path("build/seat"),
     language: Annotated[
-        Literal["en", "zh"], typer.Option(help="Of the seat; the unit itself speaks English.")
+        Literal["en", "zh"],
+        typer.Option(help="Of the seat, and of a unit that is installed in a new folder."),
     ] = "en",
     factor: Annotated[float, typer.Option(min=0.1, max=20, help="Times faster than life.")] = 1,
 ) -> None:

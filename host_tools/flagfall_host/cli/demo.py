@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from flagfall_host.bench.demo import json_line, play
-from flagfall_host.bench.stage import Plain, Screen, Silent
+from flagfall_host.bench.demo import Evening, json_line, play
+from flagfall_host.bench.stage import Plain, Screen, Silent, Stage
+from flagfall_host.depot.languages import ENGLISH, names
 
 _FACTOR = 20.0  # times faster than life, when somebody watches
 
@@ -26,6 +27,9 @@ def demo(
     uplink: Annotated[
         bool, typer.Option("--uplink", help="Upload by 4G to a gateway instead of the cable.")
     ] = False,
+    language: Annotated[
+        str, typer.Option(help=f"What the unit speaks and prints: {', '.join(names())}.")
+    ] = ENGLISH,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
     """Play a shift: three trips, two taps, a torn card, a loss of power, and the settlement.
@@ -33,16 +37,20 @@ def demo(
     The real firmware runs in the real MicroPython. Exit 0 only if unit, ledger and acquirer agree
     to the fen.
     """
+
+    def shift(stage: Stage, pace: float) -> Evening:
+        return play(folder, seed, stage, factor=pace, uplink=uplink, language=language)
+
     if as_json:
-        typer.echo(json_line(play(folder, seed, Silent(), factor=factor or 0, uplink=uplink)))
+        typer.echo(json_line(shift(Silent(), factor or 0)))
         return
     if sys.stdout.isatty():
         screen = Screen()
         with screen.running():
             pace = _FACTOR if factor is None else factor
-            evening = play(folder, seed, screen, factor=pace, uplink=uplink)
+            evening = shift(screen, pace)
     else:
-        evening = play(folder, seed, Plain(), factor=factor or 0, uplink=uplink)
+        evening = shift(Plain(), factor or 0)
         typer.echo("")
     typer.echo(
         f"left in {folder}: {len(evening.receipts)} receipts in taxi/receipts, "

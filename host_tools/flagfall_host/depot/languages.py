@@ -1,7 +1,7 @@
 """Languages that a unit can speak: host_tools/languages, one file each, made into what it reads.
 
 names()                                   # ["en", "zh-CN"]
-compile_language("zh-CN", "皖A·12345")    # the content of a `language` file, docs/formats.md 7.3
+compile_language("zh-CN", "皖A·12345")    # the content of a `language` file, docs/formats.md 7.4
 """
 
 import re

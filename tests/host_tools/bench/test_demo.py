@@ -59,6 +59,17 @@ def test_the_shift_by_4g_comes_to_the_same(tmp_path: Path) -> None:
     assert run.stdout.splitlines()[-1] == cable.stdout.splitlines()[-1]
 
 
+def test_a_shift_in_chinese_comes_to_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    run = run_demo(folder, "--language", "zh-CN", "--seed", "11")
+    slips = [p.read_text() for p in sorted((folder / "taxi" / "receipts").glob("*.txt"))]
+    assert [("出租汽车小票" in slip, "交班小结" in slip) for slip in slips] == [
+        (True, False)
+    ] * 3 + [(False, True)]
+    english = run_demo(tmp_path / "english", "--seed", "11")
+    assert run.stdout.splitlines()[-1] == english.stdout.splitlines()[-1]
+
+
 def test_a_seed_repeats_exactly(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     first = json.loads(run_demo(folder, "--json", "--seed", "21").stdout)

@@ -23,6 +23,7 @@ from flagfall_host.bench.drive.rig import Rig
 from flagfall_host.bench.drive.road import Road, Switches
 from flagfall_host.bench.drive.wallet import Wallet
 from flagfall_host.bench.drive.words import Language, Words
+from flagfall_host.depot.languages import ENGLISH
 from flagfall_host.errors import FlagfallError
 
 SMALLEST = (108, 38)  # columns, lines
@@ -56,7 +57,11 @@ class Seat(App[None]):
         super().__init__()
         self._words = w = Words(language)
         self.rig = Rig(
-            folder, lambda kind, what: self._tell(kind, what), utc_s=utc_s, factor=factor
+            folder,
+            lambda kind, what: self._tell(kind, what),
+            utc_s=utc_s,
+            factor=factor,
+            language="zh-CN" if language == "zh" else ENGLISH,
         )
         self.office = Office(folder, self.rig)
         self.face: dict[str, Any] = {}

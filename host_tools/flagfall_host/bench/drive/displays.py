@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from flagfall_host.bench.drive.segments import seven_segments
 from flagfall_host.bench.drive.words import Words
+from flagfall_host.bench.face import said
 
 _POSITION = {"FOR HIRE": "bold #34c759", "HIRED": "bold #ff453a", "STOPPED": "bold #ffd60a"}
 _DIM, _LIGHT = "#7d858f", "bold #e8ebef"
@@ -45,13 +46,13 @@ class FareDisplay(Static):
         """Draw `face`; a dark unit shows nothing."""
         w = self._words
         if not powered or "fare" not in face:
-            said = face.get("message", "") if powered else w("no power")
+            what = said(face) if powered else w("no power")
             self.update(
                 Group(
                     Text(""),
                     Align.center(seven_segments("8" * (_PLACES - 1), dark=True)),
                     Text(""),
-                    Align.center(Text(said, style=_DIM)),
+                    Align.center(Text(what, style=_DIM)),
                 )
             )
             return
@@ -66,7 +67,7 @@ class FareDisplay(Static):
         )
         fare = money(face["fare"], digits).rjust(_PLACES if digits else _PLACES - 1)
         code = Align.right(Text(currency_code(face["currency"]), style=_DIM))
-        message = Text(face["message"] or " ", style="bold #64d2ff", justify="center")
+        message = Text(said(face) or " ", style="bold #64d2ff", justify="center")
         self.update(
             Group(
                 head, Align.center(seven_segments(fare)), code, self._figures(face), Text(""),

@@ -20,6 +20,7 @@ from flagfall_host.bench.install import install
 from flagfall_host.bench.stage import Silent
 from flagfall_host.bench.taxi import Taxi
 from flagfall_host.bench.world import STEP_MS, BenchError, PowerIsGone
+from flagfall_host.depot.languages import ENGLISH
 from flagfall_host.errors import FlagfallError
 
 K = 1_000  # pulses a kilometre
@@ -51,15 +52,23 @@ class Rig:
     """One taxi in `folder`. `tell(kind, what)` is called from its threads:
 
     face (dict), tone (name), paper (lines), power (on), progress (text), trouble (text).
-    `utc_s`: the time at a first start, seconds since 2000; `factor`: times faster than life.
+    `utc_s`: the time at a first start, seconds since 2000; `factor`: times faster than life;
+    `language`: what a unit speaks that is installed now.
     """
 
     def __init__(
-        self, folder: SeatFolder, tell: Tell, *, utc_s: int | None = None, factor: float = 1
+        self,
+        folder: SeatFolder,
+        tell: Tell,
+        *,
+        utc_s: int | None = None,
+        factor: float = 1,
+        language: str = ENGLISH,
     ) -> None:
         self.folder = folder
         self._tell = tell
         self.factor = factor
+        self._language = language
         utc = now_utc_s() if utc_s is None else utc_s
         # The unit's clock runs on while nobody sits here, and never back.
         self._utc_s = max(utc, int(folder.state.get("utc_s", 0)) + 1)
@@ -116,7 +125,7 @@ class Rig:
         self._tell("progress", "switches the power on")
         self.taxi.unit.power_on()
         if fleet is not None:
-            install(self.taxi, fleet, K, _Installer(self._tell))
+            install(self.taxi, fleet, K, _Installer(self._tell), language=self._language)
         self._keep()
         self.powered = True
         self._tell("power", True)
