@@ -4,6 +4,9 @@ CVN 01 is UnionPay's, CVN 18 (hex 12) that of Kernel 3 cards. Both are 3DES MACs
 9797-1 algorithm 3 with padding method 2, 8 bytes long; they differ in session key and input.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
+
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import ECB
@@ -14,11 +17,16 @@ from flagfall_host.bench.cards.tlv import bcd
 TERMINAL_DATA = ("9F02", "9F03", "9F1A", "95", "5F2A", "9A", "9C", "9F37")
 
 
-def _tdes(key: bytes, data: bytes, *, decrypt: bool = False) -> bytes:
-    # One key of 8 bytes becomes single DES, K1 = K2 = K3.
+@lru_cache(maxsize=64)
+def _run(key: bytes, decrypt: bool) -> Callable[[bytes], bytes]:
+    # One key of 8 bytes becomes single DES, K1 = K2 = K3. ECB keeps nothing from one block to the
+    # next, so one context serves all.
     cipher = Cipher(TripleDES(key * 3 if len(key) == 8 else key + key[:8]), ECB())
-    end = cipher.decryptor() if decrypt else cipher.encryptor()
-    return end.update(data) + end.finalize()
+    return (cipher.decryptor() if decrypt else cipher.encryptor()).update
+
+
+def _tdes(key: bytes, data: bytes, *, decrypt: bool = False) -> bytes:
+    return _run(key, decrypt)(data)
 
 
 def card_key(master: bytes, pan: str, psn: int) -> bytes:
@@ -44,8 +52,9 @@ def mac(key: bytes, data: bytes) -> bytes:
     padded = data + b"\x80"
     padded += bytes(-len(padded) % 8)
     block = bytes(8)
+    encrypt = _run(key[:8], False)
     for i in range(0, len(padded), 8):
-        block = _tdes(key[:8], bytes(a ^ b for a, b in zip(block, padded[i : i + 8], strict=True)))
+        block = encrypt(bytes(a ^ b for a, b in zip(block, padded[i : i + 8], strict=True)))
     return _tdes(key[:8], _tdes(key[8:], block, decrypt=True))
 
 
