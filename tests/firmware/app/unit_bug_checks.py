@@ -117,6 +117,18 @@ def test_file_is_removed_before_the_new_one_takes_its_place():
     assert caught(Configuration, "_write", remove_first)
 
 
+def test_versions_count_before_their_file_is_in_force():
+    # Then a cut in between makes the unit take its own files for old ones that were put back.
+    right = unit_cuts.UnitLife._push
+
+    def push(self, kind, name, blob, put):
+        self.duty.file_versions = self.configuration.versions() + 1
+        self.meter.checkpoint()
+        right(self, kind, name, blob, put)
+
+    assert caught(unit_cuts.UnitLife, "_push", push)
+
+
 def test_totals_start_anew():
     def unpack(self, blob):
         snapshot = right(self, blob)
