@@ -47,7 +47,8 @@ def of_gateway(program: GatewayProgram, units: int) -> Iterator[Bound]:
     if gateway is None or desk is None:
         return
     limits = gateway.limits
-    yield "deliveries", len(desk.waiting), len(gateway._open)
+    # One for each unit, whose connection may be lost while its delivery waits for the commit.
+    yield "deliveries", len(desk.waiting), units
     yield "connections", len(gateway._open), limits.connections
     yield "handshakes", len(gateway._shaking), limits.handshakes
     yield "visits", len(gateway._visits), units
