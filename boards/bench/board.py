@@ -7,6 +7,7 @@
 #   journal, trips   flash files                  files           folder of the small files
 #   seal_open   whether the seal switch is open
 #   seed    hex or null                           power_ons       how often power came before
+#   patience   how many times longer than a real one the reader may take
 
 import hashlib
 import json
@@ -141,7 +142,8 @@ class Board:
 
     def _port(self, name):
         if name not in self._ports:
-            self._ports[name] = SerialPort(self._setup[name])
+            patience = self._setup["patience"] if name == "reader" else 1
+            self._ports[name] = SerialPort(self._setup[name], patience)
         return self._ports[name]
 
     def _plan_cut(self, flash, operations, mode):

@@ -11,6 +11,7 @@ _PIECE = 128  # bytes written at once: a pty takes that much whenever it says it
 _DISCARD_READS = 256
 _CHUNK = 512
 _DRAIN_MS = 30
+_LIMIT_MS = 50  # a shorter wait is a pause, not a limit
 _SPEEDS = {115200: termios.B115200, 921600: termios.B921600}
 
 # Places in the list that termios.tcgetattr returns, and in its list of control characters.
@@ -37,7 +38,8 @@ class SerialPort:
 
     bauds = (115200, 921600)
 
-    def __init__(self, path):
+    def __init__(self, path, patience=1):
+        self._patience = patience  # limits are so many times longer: the other end is slow
         self._file = open(path, "r+b", buffering=0)
         make_raw(self._file.fileno())  # a read never stalls the unit
         self._stream = asyncio.StreamReader(self._file)
@@ -51,6 +53,8 @@ class SerialPort:
             data = self._file.read(n)
             if data or timeout_ms <= 0:
                 return data or b""
+            if timeout_ms >= _LIMIT_MS:
+                timeout_ms *= self._patience
             data = await read_within(self._stream, n, timeout_ms)
             if data is None:
                 return b""

@@ -21,7 +21,8 @@ class Taxi(Closing):
     """Everything in and around one unit. `k` pulses a kilometre; `utc_s` seconds since 2000.
 
     With `modem` there is one on the unit's second UART, and `network` behind it. With `slots` the
-    unit's program can be updated.
+    unit's program can be updated. With `patience` the reader may take so many times longer to
+    answer than a real one, as on a busy machine it does.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Taxi(Closing):
         isu: Isu | None = None,
         modem: ModemSettings | None = None,
         slots: bool = False,
+        patience: int = 1,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.world = World(folder, Wheel(k), utc_s, factor=factor)
@@ -60,6 +62,7 @@ class Taxi(Closing):
             seed=seed,
             heap=heap,
             slots=slots,
+            patience=patience,
         )
 
     @property

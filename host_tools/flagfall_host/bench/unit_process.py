@@ -45,6 +45,7 @@ class UnitProcess:
         seed: str | None = None,
         heap: str = HEAP,
         slots: bool = False,
+        patience: int = 1,
     ) -> None:
         self.folder = folder = folder.resolve()  # the unit has a working folder of its own
         self.world = world
@@ -62,6 +63,7 @@ class UnitProcess:
             "seed": seed,
             "power_ons": 0,
             "seal_open": False,
+            "patience": patience,
         }
         (folder / "files").mkdir(parents=True, exist_ok=True)
         for name, size in (("journal", JOURNAL_BYTES), ("trips", TRIPS_BYTES)):

@@ -2,7 +2,7 @@
 
 The file is JSON. `events` are lists, a verb first, in the order in which they happened:
 
-    ["step", ms]             the unit's clock moves on        ["drive", at_ms, mm_s]  the road
+    ["step", ms, times]      the unit's clock moves on        ["drive", at_ms, mm_s]  the road
     ["key", key, text]       the driver presses a key         ["jump", mm]    pulses of no wheel
     ["hold", card]           a card is held to the reader     ["paper", there]   the printer's
     ["gone"]                 all cards are taken away         ["clock", error_s] is off by that
@@ -26,7 +26,7 @@ from flagfall_host.errors import FlagfallError
 
 FORMAT = 1
 _TOLD = {
-    "step": "the clock moves on by {0} ms",
+    "step": "the clock moves on by {0} ms, {1} times",
     "drive": "the taxi drives at {1} mm/s",
     "key": "key {0} {1}",
     "jump": "pulses of no wheel, {0} mm of them",
@@ -112,7 +112,7 @@ def told(shift: RecordedShift) -> list[str]:
     now_ms = shift.begun_ms
     for verb, *what in shift.events:
         if verb == "step":
-            now_ms += what[0]
+            now_ms += what[0] * what[1]
         elif verb == "on":
             now_ms = what[0]
         out.append(f"{now_ms // 60_000:3d}:{now_ms % 60_000 / 1_000:06.3f} {_words(verb, what)}")

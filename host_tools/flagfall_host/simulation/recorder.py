@@ -24,12 +24,26 @@ from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.virtual_loop import VirtualLoop, running_loop
 from flagfall_host.simulation.wallet import Wallet
 
-STEP_MS = 1_000
+_STEPS_MS = (100, 250, 1_000)  # one of them for each recorded unit
 _DAY_S = 86_400
 _QUIET_S = 0.1  # without a word to the card: longer than the firmware pauses between two
 _LOOK_S = 0.02
+_MOMENT_S = 0.001
 _POLL = b"\xd4\x4a"  # InListPassiveTarget
 _CODE = slice(5, 7)  # where a PN532 frame has it
+
+
+def merged(events: list[list[Any]]) -> list[list[Any]]:
+    """Steps of the same length that follow each other become one, with how many they are."""
+    out: list[list[Any]] = []
+    for event in events:
+        if event[0] != "step":
+            out.append(event)
+        elif out and out[-1][:2] == event:
+            out[-1][2] += 1
+        else:
+            out.append([*event, 1])
+    return out
 
 
 class Tape:
@@ -88,7 +102,7 @@ class Tape:
             raise RuntimeError("no unit was recorded")
         cards = {str(n): self.wallet.cards[n] for n in sorted(self.held)}
         self.shift.cards = {n: owned.kind for n, owned in cards.items()}
-        self.shift.events = self.events
+        self.shift.events = merged(self.events)
         balances = {n: owned.balance for n, owned in cards.items() if owned.has_purse}
         self.shift.books = books_of(ledger, self.shift.unit_id, balances, book)
 
@@ -195,6 +209,7 @@ class RecordedOutside(Outside):
 
     def __init__(self, tape: Tape, folder: Path, seed: str, **settings: Any) -> None:
         self.tape = tape
+        self.step_s = random.Random(f"{seed}/step").choice(_STEPS_MS) / 1_000  # noqa: S311
         self.clock_ms = 0
         self.slips = 0
         self._paper_ready = True
@@ -271,7 +286,7 @@ class SteppedBoard(SimulatedBoard):
         self._pulses_before = self._now(self._on_ms)
         for name, flash in outside.flashes.items():
             flash.on_cut = lambda name=name, flash=flash: self._cut(name, flash)
-        loop.call_later(STEP_MS / 1_000, self._due)
+        loop.call_later(outside.step_s, self._due)
 
     # --- steps -------------------------------------------------------------------------------
 
@@ -284,12 +299,12 @@ class SteppedBoard(SimulatedBoard):
         if self.dead:
             return
         if not self._out.tape.running:
-            self._loop.call_later(STEP_MS / 1_000, self._due)  # time waits for the installer
+            self._loop.call_later(self._out.step_s, self._due)  # time waits for the installer
         elif self.busy:
             self._loop.call_later(_LOOK_S, self._due)
         else:
             self._step()
-            self._loop.call_later(STEP_MS / 1_000, self._due)
+            self._loop.call_later(self._out.step_s, self._due)
 
     def _step(self) -> None:
         out, now = self._out, self._loop.now_ms
@@ -346,7 +361,9 @@ class SteppedBoard(SimulatedBoard):
     async def print(self, lines: list[str]) -> None:
         self.alive()
         if not self._out.paper_ready:
-            raise OSError("no paper")
+            from drivers.escpos_printer import NO_PAPER
+
+            raise OSError(NO_PAPER)
         self._out.slips += 1
         self._out.on_paper(lines)
 
@@ -375,6 +392,7 @@ class RecordedTaxi(Taxi):
     """A taxi to which everything that is done is written down."""
 
     board_type = SteppedBoard
+    may_lose_ms = 1_000  # its meter looks more often than a checkpoint is made (app/meter.py)
     outside: RecordedOutside
 
     def __init__(self, name: str, outside: RecordedOutside) -> None:
@@ -390,6 +408,12 @@ class RecordedTaxi(Taxi):
         if self.powered and not self.outside.keys.full():
             self._tape.did("key", key, text)
         super().press(key, text)
+
+    async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """As anybody sees it, who needs a moment to act: the unit has ended what it was at."""
+        came = await super().until(condition, seconds)
+        await running_loop().pause(_MOMENT_S)
+        return came
 
     async def power_off(self) -> None:
         """Pulled between two things; a power that goes at any other moment goes in a flash."""

@@ -23,6 +23,7 @@ class Taxi:
     """`power_on` and `power_off` at any time; between them the firmware runs."""
 
     board_type: type[SimulatedBoard] = SimulatedBoard
+    may_lose_ms = 0  # of a trip when the power goes: it is kept at each look of the meter
 
     def __init__(self, name: str, outside: Outside) -> None:
         self.name = name

@@ -1,6 +1,6 @@
 """What must hold, looked at all the while and counted at the end."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,9 +45,23 @@ class Watched:
     fare: int = 0  # on the face, since `since` ms
     since: int = 0
     seen_fare: int = 0  # that of this trip which somebody has seen
+    earlier: int = 0  # that shown before the last second
+    faces: deque[tuple[int, int]] = field(default_factory=deque)  # ms, fare: of the last second
+    power_ons: int = 0
     trip: int = -1
     hired: set[int] = field(default_factory=set)  # trips that were seen to run
     seen: tuple[int, int] = (-1, 0)  # the newest trip, and when it was seen first, ms
+
+    def begin_at(self, fare: int) -> None:
+        """From here on the fare may not be less than this."""
+        self.fare = self.seen_fare = self.earlier = fare
+        self.faces.clear()
+
+    def shown(self, now_ms: int, fare: int, may_lose_ms: int) -> None:
+        """A face showed the fare."""
+        self.faces.append((now_ms, fare))
+        while self.faces and self.faces[0][0] <= now_ms - may_lose_ms:
+            self.earlier = self.faces.popleft()[1]
 
 
 class Watch:
@@ -76,7 +90,12 @@ class Watch:
 
         def on_face(face: dict[str, Any]) -> None:
             if face.get("trip") != watched.trip or face.get("position") == "FOR HIRE":
-                watched.trip, watched.fare, watched.seen_fare = face.get("trip", -1), 0, 0
+                watched.trip = face.get("trip", -1)
+                watched.begin_at(0)
+            if taxi.power_ons != watched.power_ons:
+                watched.power_ons = taxi.power_ons
+                if taxi.may_lose_ms:
+                    watched.begin_at(watched.earlier)
             fare, now = face.get("fare", 0), self._story.clock()
             # A key is answered before what it does is kept: what the power took at once again
             # nobody has seen.
@@ -88,6 +107,7 @@ class Watch:
                 raise Violation(f"{name}: the fare falls from {watched.seen_fare} to {fare}")
             if fare != watched.fare or blink:
                 watched.fare, watched.since = fare, now
+            watched.shown(now, fare, taxi.may_lose_ms)
             # A key is answered before what it does is kept: a trip runs once a later face says so.
             if face.get("position") == "HIRED" and watched.trip not in watched.hired:
                 if watched.seen[0] != watched.trip:
