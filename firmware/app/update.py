@@ -20,7 +20,7 @@ from flagfall.signed_file import MAX_HEADER, Header, SignedFileError
 from micropython import const
 
 _HEALTHY_MS = const(10000)  # a program on trial that has run so long is confirmed
-_LOOK_MS = const(500)
+_LOOK_MS = const(2000)  # it reads a file each time
 _ROOM_LEFT = const(65536)  # bytes of the program's file system that stay free
 _DIGITS = const(6)  # hex digits of the metrology hash in words
 
