@@ -418,3 +418,7 @@ def _repeated_is_refused() -> Patch:
 @_bug("resolved-is-no-money", "a torn payment that was debited after all brings no money")
 def _resolved_is_no_money() -> Patch:
     return mock.patch.object(money, "APPROVED_OUTCOMES", (schema.APPROVED,))
+
+
+# The others add themselves to the list.
+from flagfall_host.simulation import air_bugs  # noqa: E402, F401

@@ -51,6 +51,13 @@ class Driver:
     def _hits(self, rate: float) -> bool:
         return self._chance.random() < rate
 
+    def _strikes(self, fault: str) -> bool:
+        """Whether this fault happens now, by its rate."""
+        if not self._hits(getattr(self.faults, fault)):
+            return False
+        self._story.strike(fault)
+        return True
+
     def _some_time(self, short: tuple[float, float]) -> float:
         return self._chance.uniform(*(_LONG_S if self._hits(_LONG) else short))
 
@@ -108,7 +115,7 @@ class Driver:
             stretch = min(left, chance.uniform(5, 40))
             await asyncio.sleep(stretch)
             left -= stretch
-            if self._hits(self.faults.sensor_noise):
+            if self._strikes("sensor_noise"):
                 taxi.outside.road.jump(chance.randrange(1, 4_000))
                 self._tell("pulses that no wheel gave")
         taxi.outside.road.drive(self._loop.time(), 0)
@@ -125,7 +132,7 @@ class Driver:
                 self.trips += 1
                 self._tell(f"trip {trip} is over")
             return
-        if self._hits(self.faults.unpaid):
+        if self._strikes("unpaid"):
             await self._press("FOR_HIRE", "", lambda: True)
             await self._press("FOR_HIRE", "", lambda: taxi.face.get("position") == "FOR HIRE")
         elif self._hits(_CASH):
@@ -146,25 +153,25 @@ class Driver:
 
     def _misfortunes(self) -> None:
         """Before a trip: what its unit will meet."""
-        chance, faults, outside = self._chance, self.faults, self.taxi.outside
-        if self._hits(faults.power_cut_in_flash):
+        chance, outside = self._chance, self.taxi.outside
+        if self._strikes("power_cut_in_flash"):
             flash = outside.journal_flash if self._hits(0.5) else outside.trips_flash
             operations, mode = chance.randrange(40), chance.choice(_MODES)
             if flash is outside.journal_flash:
                 operations %= 8
             flash.plan_cut(operations, mode)
-        if self._hits(faults.power_cut):
+        if self._strikes("power_cut"):
             self._loop.call_later(chance.uniform(0, 60), self._pull_the_plug)
-        if self._hits(faults.wrong_read):
+        if self._strikes("wrong_read"):
             outside.journal_flash.wrong_read_after(chance.randrange(200))
-        if self._hits(faults.bad_sector):
+        if self._strikes("bad_sector"):
             flash = outside.journal_flash
             flash.bad_program.add(chance.randrange(flash.blocks))
             outside.bad_sectors = True
             self._tell("a sector of the journal takes no program any more")
-        if self._hits(faults.clock_drift):
+        if self._strikes("clock_drift"):
             outside.clock_error_s += chance.randrange(-5, 6)
-        outside.paper_ready = not self._hits(faults.no_paper)
+        outside.paper_ready = not self._strikes("no_paper")
 
     def _plan_cut(self, operations: int) -> None:
         """The power will go at one of the next `operations` of one of the flashes."""
@@ -177,17 +184,17 @@ class Driver:
             self._loop.create_task(self.taxi.power_off())
 
     async def _power_again(self) -> None:
-        taxi, chance, faults = self.taxi, self._chance, self.faults
+        taxi, chance = self.taxi, self._chance
         self._tell("the power is gone")
         await taxi.power_off()
         taxi.outside.road.drive(self._loop.time(), 0)
-        while self._hits(faults.boot_loop):
+        while self._strikes("boot_loop"):
             await taxi.power_on()
             self._tell("the power comes and goes")
             self._plan_cut(6)
             await asyncio.sleep(chance.uniform(0.001, 3))
             await taxi.power_off()
-        if self._hits(faults.clock_lost):
+        if self._strikes("clock_lost"):
             taxi.outside.clock_error_s = -taxi.outside.utc_start - int(self._loop.time())
             self._tell("the clock has lost the time")
         await asyncio.sleep(chance.choice(_DARK_S))
@@ -208,7 +215,7 @@ class Driver:
                 if self._wants_cash():
                     await self._cash()
                     return
-                if self._hits(self.faults.changed_mind):
+                if self._strikes("changed_mind"):
                     self._tell("the driver changes his mind")
                     taxi.press("CASH")
                     await taxi.until(lambda: not taxi.powered, 2)
@@ -216,7 +223,7 @@ class Driver:
                 await asyncio.sleep(self._chance.uniform(*_TO_HAND_S))
                 tone = await self._tap(owned)
                 if tone == "again":
-                    if self._hits(self.faults.same_card_again):
+                    if self._strikes("same_card_again"):
                         continue
                     if self._hits(0.5):
                         self._wallet.give_back(owned)
@@ -255,13 +262,14 @@ class Driver:
         self.taps += 1
         draw = chance.random()
         if draw < faults.torn_request + faults.torn_answer:
-            at = chance.randrange(5 if self._hits(faults.torn_late) else 0, _MOST_APDU)
+            at = chance.randrange(5 if self._strikes("torn_late") else 0, _MOST_APDU)
             moment = REQUEST if draw < faults.torn_request else ANSWER
+            self._story.strike("torn_request" if moment == REQUEST else "torn_answer")
             field.tear(lambda _apdu, index: index == at, moment)
-        if self._hits(faults.power_cut_at_tap):
+        if self._strikes("power_cut_at_tap"):
             self._plan_cut(5)
         heard = len(taxi.tones)
-        second = self._wallet.take() if self._hits(faults.two_cards) else None
+        second = self._wallet.take() if self._strikes("two_cards") else None
         if second:
             field.place(second.card)
         field.place(owned.card)

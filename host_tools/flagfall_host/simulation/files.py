@@ -18,11 +18,11 @@ _CHANGES = ("rename", "remove", "mkdir", "rmdir")
 class Files:
     """The changes of one unit's files. `plan_cut(n)`: the power goes at the n-th one from now."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, strike: Callable[[str], None]) -> None:
         self.on_cut: Callable[[], None] = lambda: None
         self.must_live: Callable[[], None] = lambda: None
         self.chance = chance
-        self.cuts = 0
+        self._strike = strike
         self._left = -1
         self._written: list[_Written] = []
 
@@ -35,7 +35,7 @@ class Files:
         self.must_live()
         self._left -= 1
         if self._left == -1:
-            self.cuts += 1
+            self._strike("cut_at_a_change_of_files")
             return True
         self._left = max(self._left, -1)
         return False

@@ -137,7 +137,14 @@ class Office:
         line = Line(
             taxi.outside.cable,
             self._chance,
-            LineFaults(faults.lose, faults.double, faults.damage, faults.delay, faults.pull),
+            LineFaults(
+                faults.lose,
+                faults.double,
+                faults.damage,
+                faults.delay,
+                faults.pull,
+                self._story.strike,
+            ),
         )
         done = False
         try:

@@ -251,7 +251,7 @@ class _City:
         profile = Profile.load()
         book = Book(self._folder / "book.sqlite")
         chance = self._chance("acquirer")
-        menu = _Menu(chance, self._faults.acquirer)
+        menu = _Menu(chance, self._faults.acquirer, self.story)
         simulator = Simulator(
             profile, book, issuer.load_master_key(TEST_KEYS), load_master_key(), menu
         )
@@ -337,12 +337,12 @@ class _City:
         if self._press is not None:
             files = self._chance(f"files {name}")
             if files.random() < self._faults.two_programs:
-                taxi.outside.files = Files(files)
+                taxi.outside.files = Files(files, self.story.strike)
                 taxi.outside.slots = Slots(taxi.outside.folder, self._press.releases)
                 (taxi.outside.folder / "lists").mkdir()
         self._watch.unit(taxi)
         if taxi.outside.slots is not None:
-            self._files.append(WatchFiles(taxi))
+            self._files.append(WatchFiles(taxi, self.story.strike))
         taxi.outside.on_payment = lambda fields, seq: self._watch.payment(name, fields, seq)
         await taxi.power_on()
         await asyncio.sleep(1)
@@ -419,8 +419,10 @@ class _City:
             driver.calls.clear()
             await fiber(self._office.visit, taxi)
             if chance.random() < self._office.faults.two_gateways:
+                self.story.strike("two_gateways")
                 await fiber(self._office.visit, taxi)
             if mistakes.random() < self._office.faults.operator:
+                self.story.strike("operator")
                 await self._mistakes.one(taxi)
 
     async def _settlements(self) -> None:
@@ -563,10 +565,15 @@ class _City:
 class _Menu(AcquirerFaults):
     """What the acquirer does wrong, by lot, in the place of acquirer.faults.Faults."""
 
-    def __init__(self, chance: random.Random, rate: float) -> None:
+    def __init__(self, chance: random.Random, rate: float, story: Story) -> None:
         super().__init__()
         self.rate = rate
         self._lot = chance
+        self._story = story
 
     def next(self, mti: str) -> str | None:
-        return self._lot.choice(_LOSSES) if self._lot.random() < self.rate else None
+        if self._lot.random() >= self.rate:
+            return None
+        fault = self._lot.choice(_LOSSES)
+        self._story.strike(f"acquirer_{fault}")
+        return fault

@@ -1,5 +1,6 @@
 """What must hold of the office's files in a unit: versions only grow, a trip keeps its tariff."""
 
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,8 +15,10 @@ from flagfall_host.simulation.watch import Violation
 class WatchFiles:
     """Looks at one unit's files, its meter and its programs. Every method raises Violation."""
 
-    def __init__(self, taxi: Taxi) -> None:
+    def __init__(self, taxi: Taxi, strike: Callable[[str], None]) -> None:
         self._taxi = taxi
+        self._strike = strike
+        self._failed = 0  # the release that was given up last
         self._newest: dict[str, int] = {}  # kind: the highest version that was in force
         self._release = 0
         self._tariffs: dict[int, int] = {}  # trip: the version that it began with
@@ -51,17 +54,29 @@ class WatchFiles:
         name, unit, board = self._taxi.name, self._taxi.unit, self._taxi.board
         if unit is None or board is None or not self._taxi.face:
             return  # it is just starting
-        for kind, version in self._in_force(unit).items():
+        in_force = self._in_force(unit)
+        gone = set(self._newest) - set(in_force)
+        if gone:
+            raise Violation(f"{name}: {sorted(gone)} was in force and is gone")
+        for kind, version in in_force.items():
             if version < self._newest.get(kind, 0):
                 raise Violation(
                     f"{name}: {kind} version {version} is in force after {self._newest[kind]}"
                 )
+            if version > self._newest.get(kind, 0):
+                self._strike(f"in_force_{kind}")
             self._newest[kind] = version
         if board.chooser is not None and not board.chooser.trial:
             release = board.chooser.program(board.chooser.running)["release"]
             if release < self._release:
                 raise Violation(f"{name}: runs release {release} after {self._release}")
+            if release > self._release:
+                self._strike("in_force_firmware")
             self._release = release
+            failed = board.chooser.state()["failed"]
+            if failed and failed != self._failed:
+                self._strike("program_given_up")
+            self._failed = failed
 
     @staticmethod
     def _in_force(unit: Any) -> dict[str, int]:
@@ -72,9 +87,6 @@ class WatchFiles:
         """Trips are recorded with the tariff that they began with; a good program runs."""
         name = self._taxi.name
         self.look()
-        missing = set(self._newest) - set(self._in_force(self._taxi.unit))
-        if missing:
-            raise Violation(f"{name}: {sorted(missing)} was in force and is gone")
         with ledger.reading() as db:
             query = sa.select(TRIPS.c.trip, TRIPS.c.tariff_version)
             for trip, version in db.execute(query.where(TRIPS.c.unit_id == name)):

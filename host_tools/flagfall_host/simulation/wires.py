@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flagfall_host.depot.link_errors import PortLost
@@ -22,6 +23,7 @@ class LineFaults:
     damage: float = 0.0
     delay: float = 0.0  # arrives after what was written later
     pull: float = 0.0  # the cable is pulled off
+    strike: Callable[[str], None] = lambda fault: None  # told of each that happens
 
 
 class UnitEnd:
@@ -133,18 +135,23 @@ class Line:
         at = way.free_at
         draw = chance.random()
         if draw < faults.pull:
+            faults.strike("pull")
             self.close()
             return
         draw -= faults.pull
         if draw < faults.lose:
+            faults.strike("lose")
             return
         draw -= faults.lose
         if draw < faults.damage:
+            faults.strike("damage")
             spoiled = bytearray(data)
             spoiled[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
             data = bytes(spoiled)
         elif draw < faults.damage + faults.double:
+            faults.strike("double")
             self._loop.call_at(at, arrive, data)
         elif draw < faults.damage + faults.double + faults.delay:
+            faults.strike("delay")
             at += chance.uniform(0.001, 0.3)
         self._loop.call_at(at, arrive, data)
