@@ -121,7 +121,8 @@ class SimulatedBoard:
     def utc_s(self) -> int:
         self.alive()
         outside = self._outside
-        return outside.utc_start + int(self._loop.time()) + outside.clock_error_s
+        # No clock chip counts from before 2000, whatever it has lost.
+        return max(0, outside.utc_start + int(self._loop.time()) + outside.clock_error_s)
 
     def set_utc_s(self, utc_s: int) -> None:
         self._outside.clock_error_s += utc_s - self.utc_s()
