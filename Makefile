@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Debian packages: libnfc-bin and valgrind are clients, softhsm2 a token, that tests and benchmarks use.
 PACKAGES := python3-venv libnfc-bin valgrind postgresql ppp softhsm2 haproxy openssl fonts-wqy-zenhei
 
-.PHONY: setup demo test soak bench lint format flash deploy clean
+.PHONY: setup demo test soak bench budget lint format flash deploy clean
 
 setup: $(READY)
 
@@ -51,6 +51,9 @@ soak: setup
 
 bench: setup
 	@$(BIN)/python tests/bench/run.py
+
+budget: setup
+	@$(BIN)/python -m flagfall_host.flashing.budget
 
 lint: setup
 	@$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ class FrontPanel:
         self._fare = fare
         self._displays = [driver, fare] + others
         self._roof_light = roof_light
+        self._starting = False
 
     @property
     def faults(self):
@@ -25,6 +26,15 @@ class FrontPanel:
         self._roof_light.value(1 if face.get("roof_light") else 0)
         for display in self._displays:
             display.show(face)
+        if self._starting:
+            self._starting = False
+            self.all_segments(False)
+
+    def start(self):
+        """Light everything there is until there is a first face: who waits sees that no segment
+        is dark, and no fare that is not one."""
+        self._starting = True
+        self.all_segments(True)
 
     def all_segments(self, on):
         """Light everything there is, until it is called again with False."""

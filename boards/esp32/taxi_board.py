@@ -72,6 +72,7 @@ class TaxiBoard:
         driver = TextDisplay(SSD1306(i2c))
         roof_light = Pin(pins.ROOF_LIGHT, Pin.OUT, value=0)
         self.display = FrontPanel(driver, fare_display(pins), passenger_displays(i2c), roof_light)
+        self.display.start()
         self._keypad = Keypad(self.key_matrix(), driver.typed)
         self.key = self._keypad.key
         self.buzzer = Buzzer(PWM(Pin(pins.BUZZER), freq=_BUZZER_HZ, duty_u16=0))

@@ -32,6 +32,16 @@ def run(coroutine, ms=3000):
     return asyncio.run(asyncio.wait_for_ms(coroutine, ms))
 
 
+def test_all_segments_are_lit_until_there_is_a_face():
+    assert _fare.cells == b"\xff" * 6
+    assert all(bytes(page) == b"\xff" * 128 for page in _panel.panel)
+    assert _panel.on and _bus.chips[0x3D].on
+    assert all(bytes(page) == b"\xff" * 128 for page in _bus.chips[0x3D].panel)
+    _board.display.show({"position": "FOR HIRE"})
+    assert _line(0) == _drawn("FOR HIRE")
+    assert _fare_cells() != b"\xff" * 6
+
+
 def test_counter_is_hardware_and_filtered():
     _board._counter.count = 123456
     assert _board.pulses() == 123456

@@ -13,9 +13,10 @@ from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import FactoryState
 from flagfall_host.depot.provision import Identity, provision
 from flagfall_host.depot.serial_wire import SerialWire
+from flagfall_host.flashing import budget
 from flagfall_host.flashing.board_folder import known_boards, read_board
 from flagfall_host.flashing.errors import InputError
-from flagfall_host.flashing.program_image import BLOCK, GEOMETRY, compile_program, pack
+from flagfall_host.flashing.program_image import GEOMETRY, compile_program, pack
 from littlefs import LittleFS
 
 START = Path(__file__).with_name("start_from_image.py")
@@ -69,15 +70,17 @@ def test_the_image_holds_the_program_and_nothing_else(image):
 
 
 @pytest.mark.parametrize("name", known_boards())
-def test_flash_budget(name, capsys):
-    """Printed with -s: what the program takes of its partition, and what is left of the flash."""
+def test_flash_and_ram_suffice_and_are_printed(name):
     board = read_board(name)
-    program = sum(-(-len(content) // BLOCK) * BLOCK for content in compile_program(board).values())
-    vfs = board.partition("vfs")
-    free = board.flash_bytes - max(p.end for p in board.partitions)
-    with capsys.disabled():
-        print(f"\n{name}: program {program >> 10} K of {vfs.size >> 10} K, {free >> 10} K free")
-    assert 2 * program + SLACK < vfs.size  # an update writes the second beside the first
+    rows = {what: (there, used) for what, there, used in budget.flash_rows(board)}
+    there, used = rows["vfs"]
+    assert used + SLACK // 1024 < there  # an update writes the second beside the first
+    assert rows["no partition's"][0] >= 0
+    meter, whole = budget.code_bytes(board)
+    assert 0 < meter < whole
+    printed = "\n".join(budget.lines(board))
+    assert all(f"\n  {p.label} " in printed for p in board.partitions)
+    assert "with PSRAM" in printed and "K left" in printed
 
 
 def test_a_program_that_does_not_fit_is_refused():

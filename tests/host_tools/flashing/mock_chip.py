@@ -1,12 +1,14 @@
 """esp32-mock-bootloader with the flash of the reference module: 16 MiB instead of its 4.
 
-Run as a program it serves one chip: `python mock_chip.py CHIP TCP_PORT_FILE FLASH_MIB IMAGE_FILE`.
-IMAGE_FILE keeps the flash when the process ends, as a chip does when the power goes.
+Run as a program it serves one chip: `python mock_chip.py CHIP TCP_PORT_FILE FLASH_MIB IMAGE_FILE
+CUT_AT`. IMAGE_FILE keeps the flash when the process ends, as a chip does when the power goes,
+which it does when the byte at CUT_AT is to be programmed (-1: never).
 """
 
 import atexit
 import contextlib
 import mmap
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +19,18 @@ from pathlib import Path
 _START_S = 20
 
 
-def serve(chip: str, port_file: str, mib: int, image: str) -> None:
+class MortalCells(mmap.mmap):
+    """The cells of a chip that loses its power when the one at `cut_at` is programmed."""
+
+    cut_at = -1
+
+    def __setitem__(self, at, value) -> None:  # type: ignore[no-untyped-def]
+        if at == self.cut_at:
+            os._exit(0)
+        super().__setitem__(at, value)
+
+
+def serve(chip: str, port_file: str, mib: int, image: str, cut_at: int) -> None:
     from esp32_mock_bootloader import protocol, server
 
     protocol.FLASH_MOCK_SIZE = mib << 20
@@ -29,7 +42,10 @@ def serve(chip: str, port_file: str, mib: int, image: str) -> None:
     flash = server.get_flash_image()
     file = path.open("r+b")
     # What is written is in the file at once: killing the process loses nothing of it.
-    flash.data = mmap.mmap(file.fileno(), mib << 20)
+    cells = mmap.mmap if cut_at < 0 else MortalCells
+    flash.data = cells(file.fileno(), mib << 20)
+    if cut_at >= 0:
+        flash.data.cut_at = cut_at
     atexit.register(file.close)
     from esp32_mock_bootloader.cli import main
 
@@ -40,7 +56,9 @@ def serve(chip: str, port_file: str, mib: int, image: str) -> None:
 class MockChip:
     """A chip in its boot loader: `url` for esptool, `flash()` what its flash holds."""
 
-    def __init__(self, folder: Path, chip: str = "esp32s3", mib: int = 16) -> None:
+    def __init__(
+        self, folder: Path, chip: str = "esp32s3", mib: int = 16, cut_at: int = -1
+    ) -> None:
         self._image = folder / "flash.bin"
         self._port_file = folder / "port"
         self._command = [
@@ -51,13 +69,17 @@ class MockChip:
             str(mib),
             str(self._image),
         ]
+        self._cut_at = cut_at  # of the first time that it has power
         self._process: subprocess.Popen[bytes] | None = None
 
     def power_on(self) -> None:
         self._port_file.unlink(missing_ok=True)
         self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*self._command, str(self._cut_at)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
+        self._cut_at = -1
         give_up = time.monotonic() + _START_S
         while not (self._port_file.exists() and self._port_file.read_text().strip()):
             if self._process.poll() is not None or time.monotonic() > give_up:
@@ -80,8 +102,10 @@ class MockChip:
 
 
 @contextlib.contextmanager
-def powered(folder: Path, chip: str = "esp32s3", mib: int = 16) -> Iterator[MockChip]:
-    mock = MockChip(folder, chip, mib)
+def powered(
+    folder: Path, chip: str = "esp32s3", mib: int = 16, cut_at: int = -1
+) -> Iterator[MockChip]:
+    mock = MockChip(folder, chip, mib, cut_at)
     mock.power_on()
     try:
         yield mock
@@ -90,4 +114,4 @@ def powered(folder: Path, chip: str = "esp32s3", mib: int = 16) -> Iterator[Mock
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
