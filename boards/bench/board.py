@@ -14,20 +14,41 @@ import json
 import os
 import time
 
+from drivers.contactless_lights import ContactlessLights
 from mobile_network import Ppp, press_key
 from nor_flash import NorFlash
 from serial_port import SerialPort
 from world_port import WorldPort
 
 
-class Lights:
-    """The four lights at the reader, as the world sees them."""
+class Lights(ContactlessLights):
+    """The four lights at the reader; the world hears of each state, and of what is lit."""
 
     def __init__(self, world):
         self._world = world
+        self._levels = [0] * 4
+        super().__init__([Lamp(self, i) for i in range(4)], None, world.sleep_ms)
 
     def show(self, state):
         self._world.send("L", state)
+        super().show(state)
+
+    def set(self, number, level):
+        """Set one light. The driver sets all four, the last one at the end."""
+        self._levels[number] = level
+        if number == 3:
+            self._world.send("M", "".join([str(level) for level in self._levels]))
+
+
+class Lamp:
+    """One of the lights, as a machine.Pin."""
+
+    def __init__(self, lights, number):
+        self._lights = lights
+        self._number = number
+
+    def value(self, level):
+        self._lights.set(self._number, level)
 
 
 class Board:
@@ -64,7 +85,7 @@ class Board:
 
     def background(self):
         """Coroutines that the board needs to run beside the unit's tasks."""
-        return [self.world.run()]
+        return [self.world.run(), self.lights.run()]
 
     def ticks_ms(self):
         return self.world.now_ms

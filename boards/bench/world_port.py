@@ -16,7 +16,8 @@
 #                    P <json>                a print job; a line in the printer's Chinese code
 #                                            is an object with its bytes in hex
 #                    B <tone>                the buzzer
-#                    L <state>               the lights at the reader
+#                    L <state>               the lights at the reader: what they are to say,
+#                    M <4 digits>            and which of them are lit
 #                    E <flash> <block>       a block of the flash was erased
 #                    C <operation>           the flash has reached the operation of a planned cut
 # The world waits for A before it moves its clock on: the fare cannot depend on how fast it runs.

@@ -48,6 +48,7 @@ class World:
         self.face: dict[str, Any] = {}
         self.tones: list[str] = []
         self.lights: list[str] = []  # states of the reader, as they came
+        self.lit = "0000"  # its four lights, 1 is lit
         self.trace: list[str] = []  # lines of tones, lights and erases, in the unit's order
         self.cut_reached: str | None = None
         self.on_face: Callable[[dict[str, Any]], None] | None = None
@@ -108,6 +109,8 @@ class World:
                     done = lambda tone=rest: self.on_tone(tone)  # type: ignore[misc]  # noqa: E731
             elif kind == "L":
                 self.lights.append(rest)
+            elif kind == "M":
+                self.lit = rest
             elif kind == "C":
                 self.cut_reached = rest
             elif kind == "U":
@@ -148,6 +151,7 @@ class World:
             self._connection = None
             self._waiting_jobs = []
             self.cut_reached = None
+            self.lit = "0000"
 
     # --- the director's side ---------------------------------------------------------------
 

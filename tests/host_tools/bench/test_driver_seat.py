@@ -138,6 +138,46 @@ def test_a_trip_and_a_tap_then_a_second_sitting(tmp_path: Path) -> None:
     assert slips == ["receipt-01.txt", "receipt-02.txt"], "the roll goes on"
 
 
+async def out_of_paper_and_by_pin(seat: Seat, pilot: Pilot[None]) -> None:
+    await ride_to_the_question(seat, pilot)
+    await pilot.press("n")
+    await until(pilot, lambda: "no paper" in screen(seat), "the roll to be out")
+    await pilot.press("k")
+    await until(pilot, lambda: seat.rig.lit == "1000", "the first light, by the unit's pins")
+    await until(pilot, lambda: "⬤   ◯   ◯   ◯" in screen(seat), "the first light on the screen")
+    await pilot.press("t")
+    await until(pilot, lambda: seat.rig.lit == "1111", "all four lights")
+    await until(pilot, lambda: "Printer: no paper" in screen(seat), "the printer's word")
+    await pilot.press("n", "l", "r")
+    await until(pilot, lambda: "Printer: cover open" in screen(seat), "the word on the cover")
+    await pilot.press("l", "r")
+    await until(pilot, lambda: "Balance left" in screen(seat), "the receipt on the screen")
+    assert "COPY" not in screen(seat)
+    await pilot.press("f")
+    await until(pilot, lambda: seat.face["position"] == "FOR HIRE", "For Hire")
+    await pilot.press("d")
+    await until(pilot, lambda: "340023: PIN 246810 or ecash" in screen(seat), "the list")
+    await pilot.press("s")
+    await until(pilot, lambda: not seat.face["driver"], "the sign-out")
+    await pilot.press(*"340023", "s")
+    await until(pilot, lambda: seat.face.get("secret", False), "the question for the PIN")
+    await pilot.press(*"246810")
+    await until(pilot, lambda: "******" in screen(seat), "stars for the PIN")
+    await pilot.press("s")
+    await until(pilot, lambda: seat.face["driver"] == "340023", "the sign-in by PIN")
+    await pilot.press("s")
+    await until(pilot, lambda: not seat.face["driver"], "the sign-out")
+    await pilot.press("s")
+    await until(pilot, lambda: "driver's card" in screen(seat), "the question for the card")
+    await pilot.press("t")
+    await until(pilot, lambda: seat.face["driver"] == "340023", "the sign-in by card")
+
+
+def test_printer_lights_and_sign_in(tmp_path: Path) -> None:
+    sit(tmp_path / "seat", out_of_paper_and_by_pin)
+    assert (tmp_path / "seat" / "taxi" / "unit.log").read_text() == ""
+
+
 def test_a_folder_serves_one_seat_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "seat"
     with SeatFolder(folder) as place:

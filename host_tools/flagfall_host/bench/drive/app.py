@@ -16,7 +16,7 @@ from flagfall_host.bench.drive.displays import FareDisplay, PassengerDisplay, Ro
 from flagfall_host.bench.drive.folder import SeatFolder
 from flagfall_host.bench.drive.help import HelpPage
 from flagfall_host.bench.drive.keypad import KEYS, Keypad
-from flagfall_host.bench.drive.office import Office, yuan
+from flagfall_host.bench.drive.office import DRIVER, PIN, Office, yuan
 from flagfall_host.bench.drive.paper_roll import PaperRoll
 from flagfall_host.bench.drive.reader import ReaderPanel
 from flagfall_host.bench.drive.rig import Rig
@@ -106,6 +106,9 @@ class Seat(App[None]):
             Binding("right_square_bracket", "card(1)", "", show=False),
             Binding("w", "power", w("power"), key_display="W"),
             Binding("v", "cable", w("cable"), key_display="V"),
+            Binding("n", "paper", "", show=False),
+            Binding("l", "cover", "", show=False),
+            Binding("d", "drivers", w("drivers"), key_display="D"),
             Binding("o", "pull", w("pull"), key_display="O"),
             Binding("a", "settle", w("settle"), key_display="A"),
             Binding("question_mark", "help", w("help"), key_display="?"),
@@ -182,17 +185,22 @@ class Seat(App[None]):
             field_on=rig.field_on,
             held=rig.held,
             answered=rig.apdus - self._answered,
+            lit=rig.lit,
         )
-        shown = (rig.speed, rig.pedal, rig.powered, rig.port, self.switches.said)
+        printer = (rig.paper_out, rig.cover_open)
+        shown = (rig.speed, rig.pedal, rig.powered, rig.port, self.switches.said, printer)
         if shown != self._shown:
             self._shown = shown
             self.road.show(rig.speed, rig.pedal)
-            self.switches.show(powered=rig.powered, port=rig.port)
+            self.switches.show(
+                powered=rig.powered, port=rig.port, paper_out=printer[0], cover_open=printer[1]
+            )
 
     def _draw(self) -> None:
         powered = self.rig.powered
         self.fare.show(self.face, powered=powered)
         self.passenger.show(self.face, powered=powered)
+        self.keypad.hide(bool(self.face.get("secret")))
         self.roof.show(powered and bool(self.face.get("roof_light")))
         self.hint.update(Text(self._next()))
 
@@ -254,6 +262,15 @@ class Seat(App[None]):
     def action_settle(self) -> None:
         self._in_office(self._settle)
 
+    def action_paper(self) -> None:
+        self.rig.take_paper()
+
+    def action_cover(self) -> None:
+        self.rig.lift_cover()
+
+    def action_drivers(self) -> None:
+        self._in_office(self._send_drivers)
+
     def action_help(self) -> None:
         self.push_screen(HelpPage(self._words))
 
@@ -281,6 +298,11 @@ class Seat(App[None]):
                 self._busy = False
 
         self._in_thread(job, "office")
+
+    def _send_drivers(self) -> str:
+        card = self.wallet.chosen()
+        self.office.send_drivers(card.uid)
+        return self._words("drivers sent", number=DRIVER, pin=PIN, card=card.name)
 
     def _pull(self) -> str:
         w = self._words

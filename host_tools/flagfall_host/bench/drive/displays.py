@@ -67,7 +67,8 @@ class FareDisplay(Static):
         )
         fare = money(face["fare"], digits).rjust(_PLACES if digits else _PLACES - 1)
         code = Align.right(Text(currency_code(face["currency"]), style=_DIM))
-        message = Text(said(face) or " ", style="bold #64d2ff", justify="center")
+        warning = face.get("warning_own") or face.get("warning")
+        message = Text(said(face) or warning or " ", style="bold #64d2ff", justify="center")
         self.update(
             Group(
                 head, Align.center(seven_segments(fare)), code, self._figures(face), Text(""),

@@ -63,6 +63,16 @@ _KEYS = (
     ),
     ("V", "pull the cable out, or plug it in", "拔下或插上数据线"),
     (
+        "N L",
+        "take the printer's paper out, or its cover up; and back",
+        "取出打印纸，打开机盖；再按恢复",
+    ),
+    (
+        "D",
+        "the office sends a list of drivers: from then on S wants a PIN or the card in the hand",
+        "办公室下发司机名单：此后按 S 要密码，或手中的这张卡",
+    ),
+    (
         "O A",
         "the office pulls the records over the cable; settles them with the acquirer",
         "办公室经数据线采集记录；与收单行结算",

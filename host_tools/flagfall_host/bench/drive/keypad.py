@@ -36,6 +36,7 @@ class Keypad(Vertical):
         super().__init__(id="keypad")
         self._words = words
         self._typed = ""
+        self._hidden = False
         self.border_title = words("keys")
 
     def compose(self) -> ComposeResult:
@@ -55,6 +56,12 @@ class Keypad(Vertical):
         self._typed = (self._typed + digit)[:_LONGEST] if digit else self._typed[:-1]
         self._show()
 
+    def hide(self, hidden: bool) -> None:
+        """Whether stars stand for what is typed: the unit asks for a PIN."""
+        if hidden != self._hidden:
+            self._hidden = hidden
+            self._show()
+
     def press(self, key: str) -> None:
         """Press a key of the unit."""
         text = ""
@@ -68,7 +75,7 @@ class Keypad(Vertical):
         self.press((event.button.id or "").removeprefix("key-"))
 
     def _show(self) -> None:
-        shown = self._typed or "-"
+        shown = ("*" * len(self._typed) if self._hidden else self._typed) or "-"
         line = Text.assemble(
             (f"{self._words('typed')}: ", "#7d858f"), (f"{shown:<10}", "bold #64d2ff"),
             (self._words("digits"), "#4a505a"),

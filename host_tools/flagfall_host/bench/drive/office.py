@@ -10,13 +10,19 @@ from flagfall_host.acquirer.client import Acquirer
 from flagfall_host.acquirer.message import Terminal
 from flagfall_host.bench.acquirer_process import AcquirerProcess
 from flagfall_host.bench.drive.folder import SeatFolder
-from flagfall_host.bench.drive.rig import Rig
+from flagfall_host.bench.drive.rig import Rig, now_utc_s
 from flagfall_host.bench.install import MERCHANT_ID, TERMINAL_ID
 from flagfall_host.bench.world import BenchError
 from flagfall_host.depot.link import Link
+from flagfall_host.depot.office_folder import OFFICE
 from flagfall_host.depot.pull import pull
+from flagfall_host.depot.pushed_files import PushKind
+from flagfall_host.depot.roster_file import FILE, DriversFile
 from flagfall_host.depot.serial_wire import SerialWire
+from flagfall_host.depot.unit_files import UnitFiles
 from flagfall_host.ledger import Ledger
+
+DRIVER, PIN = "340023", "246810"  # of the driver whom the office knows once it has sent a list
 
 Progress = Callable[[int, int], None]
 
@@ -66,6 +72,21 @@ class Office:
             books = ledger.summary()
         takings = books["fares"] + books["supplements"]
         return Pulled(result.records, books["trips"], takings, books["card_amount"])
+
+    def send_drivers(self, uid: bytes) -> None:
+        """From here on one driver signs in alone, by PIN or by the card `uid`. Raises
+        FlagfallErrors."""
+        port = self._rig.port
+        if not port:
+            raise BenchError("the cable is not plugged in")
+        fleet = self._folder.fleet()
+        drivers = DriversFile(fleet.folder / OFFICE / FILE)
+        drivers.put(DRIVER, PIN, uid.hex(), None)
+        drivers.save()
+        with Link(SerialWire(port), fleet.unit_key) as link:
+            link.open()
+            files = UnitFiles(link, fleet, now_utc_s())
+            files.push(files.from_office(PushKind.DRIVERS))
 
     def settle(self, progress: Progress) -> Settlement:
         """Sign in, upload every tap that the ledger has, settle. Raises FlagfallErrors."""

@@ -1,8 +1,7 @@
 """The reader in front of the passenger: its four lights and its tones.
 
-Lights and tones are those of EMV Contactless Book A, section 9: the first light while the reader
-waits, all four in a row when a card was read and paid, an alert tone and no lights otherwise. They
-follow what the reader's field and the unit's buzzer really do.
+The lights are the unit's own: what its driver (firmware/drivers/contactless_lights.py) puts on its
+four pins. The words beside them follow the reader's field and the unit's buzzer.
 """
 
 from rich.align import Align
@@ -35,31 +34,30 @@ class ReaderPanel(Static):
         self._tone = name
         self._ticks = 0
 
-    def show(self, *, powered: bool, field_on: bool, held: str, answered: int) -> None:
-        """`answered`: commands that the card at the reader has answered."""
+    def show(self, *, powered: bool, field_on: bool, held: str, answered: int, lit: str) -> None:
+        """`answered`: commands that the card at the reader has answered; `lit`: 1 for each light
+        that is."""
         self._ticks += 1
         if self._ticks > _SHOWN_TICKS:
             self._tone = ""
         w = self._words
-        lit, colour, said = 0, _ON, w("reader idle")
+        colour, said = _ON, w("reader idle")
         if not powered:
             said = w("reader dark")
         elif self._tone == "approved":
-            lit, said = min(4, 1 + self._ticks), self._heard()
+            said = self._heard()
         elif self._tone:
             colour, said = _ALERT, self._heard()
         elif field_on and held and answered:
-            lit, said = 1, w("reader busy", card=held)
+            said = w("reader busy", card=held)
         elif field_on:
-            lit, said = 1, w("reader ready")
+            said = w("reader ready")
         elif held:
             said = w("card there", card=held)
         lights = Text()
-        for number in range(4):
-            lights.append(" ⬤  " if number < lit else " ◯  ", style=_ON if number < lit else _OFF)
-        if colour == _ALERT:
-            lights = Text(" ◯   ◯   ◯   ◯ ", style=_OFF)
-        style = f"bold {colour}" if lit or colour == _ALERT else "#7d858f"
+        for light in lit:
+            lights.append(" ⬤  " if light == "1" else " ◯  ", style=_ON if light == "1" else _OFF)
+        style = f"bold {colour}" if field_on or self._tone else "#7d858f"
         if (lights, said, style) != self._shown:
             self._shown = (lights, said, style)
             self.update(Group(Align.center(lights), Align.center(Text(said, style=style))))

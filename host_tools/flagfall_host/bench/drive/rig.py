@@ -95,6 +95,21 @@ class Rig:
         return self.powered and self.taxi is not None and self.taxi.field.on
 
     @property
+    def lit(self) -> str:
+        """The reader's four lights, as the unit's pins have them: 1 is lit."""
+        return self.taxi.world.lit if self.taxi else "0000"
+
+    @property
+    def paper_out(self) -> bool:
+        """Whether the printer has no paper."""
+        return self.taxi is not None and self.taxi.world.paper_out
+
+    @property
+    def cover_open(self) -> bool:
+        """Whether the printer's cover is open."""
+        return self.taxi is not None and self.taxi.world.cover_open
+
+    @property
     def apdus(self) -> int:
         """Commands that cards have answered so far."""
         return self.taxi.field.counters.apdus if self.taxi else 0
@@ -271,6 +286,16 @@ class Rig:
             self.powered = False
             taxi.unit.power_off()
         self._tell("power", on)
+
+    def take_paper(self) -> None:
+        """Take the roll out of the printer, or put in a new one."""
+        world = self._taxi().world
+        world.paper_out = not world.paper_out
+
+    def lift_cover(self) -> None:
+        """Open the printer's cover, or close it."""
+        world = self._taxi().world
+        world.cover_open = not world.cover_open
 
     def _taxi(self) -> Taxi:
         if self.taxi is None:

@@ -1,4 +1,4 @@
-"""The road and what is switched: speed and pedal, the power switch, the cable, the office."""
+"""The road and what is switched: speed and pedal, power, cable, printer, the office."""
 
 from rich.table import Table
 from rich.text import Text
@@ -37,7 +37,7 @@ class Road(Static):
 
 
 class Switches(Static):
-    """Power, cable and office, each with its key."""
+    """Power, cable, printer and office, each with its key."""
 
     def __init__(self, words: Words) -> None:
         super().__init__(id="switches")
@@ -45,7 +45,7 @@ class Switches(Static):
         self.said = words("nothing pulled")
         self.border_title = words("office")
 
-    def show(self, *, powered: bool, port: str) -> None:
+    def show(self, *, powered: bool, port: str, paper_out: bool, cover_open: bool) -> None:
         """`port`: the cable's end at the office; empty when it is pulled out."""
         w = self._words
         table = Table.grid(expand=True, padding=(0, 1))
@@ -62,5 +62,16 @@ class Switches(Static):
             Text("V " + w("cable"), style=_DIM),
             plugged if port else Text("○ " + w("unplugged"), style="#ffd60a"),
         )
+        printer = Text()
+        for key, good, bad, is_bad in (
+            ("N ", "paper in", "paper out", paper_out),
+            ("   L ", "cover shut", "cover open", cover_open),
+        ):
+            printer.append(key, style=_DIM)
+            printer.append(
+                ("○ " if is_bad else "● ") + w(bad if is_bad else good),
+                style="#ffd60a" if is_bad else "#30d158",
+            )
+        table.add_row(Text("  " + w("printer"), style=_DIM), printer)
         table.add_row(Text("  " + w("office"), style=_DIM), Text(self.said, style="#e8ebef"))
         self.update(table)
