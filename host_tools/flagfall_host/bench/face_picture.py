@@ -17,12 +17,14 @@ _POSITION = {"FOR HIRE": "#34c759", "HIRED": "#ff453a", "STOPPED": "#ffd60a"}
 _WIDE, _HIGH, _THICK, _GAP = 74, 132, 14, 26
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The pictures' own, in pixels."""
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
 
 
-def _segments(x: int, y: int) -> dict[str, tuple[int, int, int, int]]:
-    w, h, t = _WIDE, _HIGH, _THICK
+def _segments(
+    x: int, y: int, w: int = _WIDE, h: int = _HIGH, t: int = _THICK
+) -> dict[str, tuple[int, int, int, int]]:
     half = h // 2
     return {
         "a": (x + t, y, x + w - t, y + t),
@@ -35,6 +37,13 @@ def _segments(x: int, y: int) -> dict[str, tuple[int, int, int, int]]:
     }
 
 
+def draw_cell(pen: ImageDraw.ImageDraw, x: int, y: int, cell: int) -> None:
+    """A digit of 46 by 84 dots from its eight lines, a to g and the point from bit 0 on."""
+    for bit, box in enumerate(_segments(x, y, 46, 84, 9).values()):
+        pen.rounded_rectangle(box, 4, fill=_LIT if cell >> bit & 1 else _UNLIT)
+    pen.ellipse((x + 50, y + 74, x + 60, y + 84), fill=_LIT if cell & 0x80 else _UNLIT)
+
+
 def draw_face(face: dict[str, Any], path: Path) -> None:
     """Draw a face (as the unit sends it to its displays) into the PNG `path`."""
     image = Image.new("RGB", _SIZE, _BACK)
@@ -42,8 +51,8 @@ def draw_face(face: dict[str, Any], path: Path) -> None:
     width, height = _SIZE
     pen.rounded_rectangle((6, 6, width - 7, height - 7), 22, outline=_EDGE, width=3)
     digits = face["minor_digits"]
-    pen.text((40, 30), face["position"], font=_font(34), fill=_POSITION[face["position"]])
-    pen.text((width - 40, 34), face["clock"], font=_font(30), fill=_LIGHT, anchor="ra")
+    pen.text((40, 30), face["position"], font=font(34), fill=_POSITION[face["position"]])
+    pen.text((width - 40, 34), face["clock"], font=font(30), fill=_LIGHT, anchor="ra")
     text = f"{money(face['fare'], digits):>7}"
     places = len(text.replace(".", ""))
     x = (width - places * (_WIDE + _GAP)) // 2 - 30
@@ -54,7 +63,7 @@ def draw_face(face: dict[str, Any], path: Path) -> None:
         for name, box in _segments(x, 100).items():
             pen.rounded_rectangle(box, 5, fill=_LIT if name in SEGMENTS[c] else _UNLIT)
         x += _WIDE + _GAP
-    pen.text((x + 6, 196), currency_code(face["currency"]), font=_font(26), fill=_DIM)
+    pen.text((x + 6, 196), currency_code(face["currency"]), font=font(26), fill=_DIM)
     columns = (
         ("km", kilometres(face["distance_mm"])),
         ("waiting", clock_time(face["waiting_s"] * 1000)),
@@ -63,14 +72,14 @@ def draw_face(face: dict[str, Any], path: Path) -> None:
     )
     for number, (name, value) in enumerate(columns):
         centre = width * (2 * number + 1) // (2 * len(columns))
-        pen.text((centre, 268), name, font=_font(20), fill=_DIM, anchor="ma")
-        pen.text((centre, 296), value, font=_font(30), fill=_LIGHT, anchor="ma")
+        pen.text((centre, 268), name, font=font(20), fill=_DIM, anchor="ma")
+        pen.text((centre, 296), value, font=font(30), fill=_LIGHT, anchor="ma")
     lamps = [("LOW SPEED", face["slow"]), ("NIGHT", face["night"]), ("TAXI", face["roof_light"])]
     for number, (name, lit) in enumerate(lamps):
         left = 40 + number * 150
         box = (left, 362, left + 136, 394)
         pen.rounded_rectangle(box, 8, fill="#ffd60a" if lit else "#22252b")
         colour = "#14161a" if lit else "#4a505a"
-        pen.text((left + 68, 378), name, font=_font(17), fill=colour, anchor="mm")
-    pen.text((width - 40, 378), NOTICE, font=_font(17), fill=_DIM, anchor="rm")
+        pen.text((left + 68, 378), name, font=font(17), fill=colour, anchor="mm")
+    pen.text((width - 40, 378), NOTICE, font=font(17), fill=_DIM, anchor="rm")
     image.save(path, optimize=True)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import secrets
+import signal
 import sys
 import time
 import warnings
@@ -98,6 +99,8 @@ def simulate(
         sums = many.Sums(fresh if seed is None else seed)
     if keep:
         many.keep(keep, city, sums)
+    # Ended politely it ends its processes too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     tell = typer.echo if story else None
     results = many.outcomes(city, sums.next_seed, 1 if story else jobs, tell)
     with contextlib.closing(results), _Progress(sums, taps, seeds, story or json_output) as show:

@@ -16,7 +16,7 @@ from flagfall_host.simulation.simulation import record
 
 SOAK = bool(os.environ.get("FLAGFALL_SOAK"))
 SEEDS = range(100, 110)
-HOURS = 1.0 if SOAK else 0.2
+HOURS = 0.2
 FOUND = sorted((Path(__file__).parents[2] / "seeds" / "shifts").glob("*.json"))
 
 
