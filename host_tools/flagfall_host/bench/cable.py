@@ -292,6 +292,7 @@ class Cable(Closing):
             due = min(due, now + _QUANTUM_S)  # a FIFO is full: look again soon
         ready, _, _ = select.select(listen, [], [], max(0.0, min(due - now, _IDLE_S)))
         now = time.monotonic()
+        host = self._host  # it may have been plugged in meanwhile, and what comes now is for it
         if self._stop_read in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._stop_read, 64)
