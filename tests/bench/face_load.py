@@ -19,6 +19,7 @@ from app.meter import Meter
 from app.payment import Payment
 from app.screen import Screen
 from app.sign_in import SignIn
+from app.words import Words
 from drivers.buzzer import Buzzer
 from drivers.fare_display import FareDisplay
 from drivers.keypad import LAYOUT, ExpanderMatrix, Keypad
@@ -169,7 +170,7 @@ class Face:
         checkpoints.mount(1)
         self.booking = Booking(journal, board.utc_s)
         self.duty = Duty()
-        screen = Screen(board.display, board.buzzer, board.utc_s)
+        screen = Screen(board.display, board.buzzer, board.utc_s, Words(""))
         settings = {"k": 1000, "currency": 156}
         self.meter = Meter(
             board, tariff, settings, self.duty, self.booking, checkpoints, screen, None
@@ -191,9 +192,8 @@ class Face:
         self.payment.attach(self.meter.checkpoint)
         self.payment.ready_seal()
         sign_in = SignIn(board, None, None, self.duty, self.booking, screen)
-        self.keys = Keys(
-            board, self.meter, self.payment, None, self.duty, self.booking, screen, sign_in
-        )
+        self.keys = Keys(board, self.meter, self.duty, self.booking, screen)
+        self.keys.attach(self.payment, None, sign_in)
         self.duty.sign_in(1, "340023")
         journal.idle()
         checkpoints.idle()
