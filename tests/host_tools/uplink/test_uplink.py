@@ -70,6 +70,9 @@ def test_a_trip_goes_up_by_itself_and_is_receipted(taxi, gateway, garage, ledger
     check(ledger, garage.fleet)
     assert len(rows(ledger, "trips")) == 1
     assert gateway.repeated == 0
+    # The gateway is done a moment before the unit has hung up.
+    idle = lambda: info(taxi, garage.fleet)["uplink"]["state"] == "idle"  # noqa: E731
+    stand_until(taxi, idle, "the unit to hang up")
     said = info(taxi, garage.fleet)
     uplink = said["uplink"]
     assert (uplink["state"], uplink["why"], uplink["signal_dbm"]) == ("idle", "", -73)
