@@ -108,7 +108,8 @@ class Configuration:
         self.revoked = () if revoked is None else parse_revoked(revoked)
         texts = self._read_signed("texts", _TEXTS)
         self.texts = {} if texts is None else parse_texts(texts)
-        self._speak(self._read_signed("language", _LANGUAGE))
+        language = self._read_signed("language", _LANGUAGE)
+        self.words.use(self._language_start() if words.whole(language) else None)
         rows = self._read_signed("campaigns", _CAMPAIGNS)
         self.campaigns = () if rows is None else parse_campaigns(rows)
         rows = self._read_signed("campaigns-next", _NEXT_CAMPAIGNS)
@@ -303,11 +304,11 @@ class Configuration:
         """Keep the unit's texts in the driver's language. Raises LanguageError, a ValueError."""
         words.check(blob)
         self._write(_LANGUAGE, blob, header, "language")
-        self._speak(blob)
+        self.words.use(self._language_start())
 
-    def _speak(self, content):
+    def _language_start(self):
         header = self.signed.get("language")
-        self.words.use(content, 0 if header is None else header.size)
+        return 0 if header is None else header.size
 
     def _check_identity(self, identity):
         unit_id = identity["unit_id"]

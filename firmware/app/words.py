@@ -17,15 +17,9 @@ class Words:
         self._path = path
         self._start = None  # of the content in the file; None: English
 
-    def use(self, content, start):
-        """Speak by `content` (None: English), which begins at `start` of the file."""
-        self._start = None
-        if content is None:
-            return
-        try:
-            check(content)
-        except LanguageError:
-            return
+    def use(self, start):
+        """Speak by the content that begins at `start` of the file, looked at before; None:
+        English."""
         self._start = start
 
     def __call__(self, template, *args):
@@ -57,6 +51,17 @@ class Words:
                 return question(Language(f, self._start), text)
         except (OSError, LanguageError):
             return None
+
+
+def whole(content):
+    """Whether `content` (None: there is none) can be spoken by."""
+    if content is None:
+        return False
+    try:
+        check(content)
+    except LanguageError:
+        return False
+    return True
 
 
 def check(content):

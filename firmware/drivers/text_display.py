@@ -55,7 +55,6 @@ class TextDisplay:
         for i in range(WIDTH):
             self._dots[i] = 0xFF
         try:
-            self._panel.open()
             for page in range(_LINES):
                 self._panel.page(page, self._dots)
         except OSError:

@@ -16,16 +16,30 @@ _INNER = int.from_bytes(b"\x36" * 64, "little")
 _OUTER = int.from_bytes(b"\x5c" * 64, "little")
 
 
-def hmac_sha256(key, *parts):
-    """Return the 32-byte HMAC-SHA256 of the concatenated `parts` under `key` (any length)."""
+# (key, its inner block, its outer block) of the last call: a journal has one key for all of its
+# records. Replaced as a whole, so that threads with different keys do not mix them.
+_last = [(None, b"", b"")]
+
+
+def pads(key):
+    """The key (any length) as the blocks that the inner and the outer hash begin with."""
     if len(key) > _BLOCK:
         key = hashlib.sha256(key).digest()
     # As one integer: byte by byte it takes longer than the hashing.
     number = int.from_bytes(key, "little")
-    inner = hashlib.sha256((number ^ _INNER).to_bytes(_BLOCK, "little"))
+    inner, outer = number ^ _INNER, number ^ _OUTER
+    return inner.to_bytes(_BLOCK, "little"), outer.to_bytes(_BLOCK, "little")
+
+
+def hmac_sha256(key, *parts):
+    """Return the 32-byte HMAC-SHA256 of the concatenated `parts` under `key` (any length)."""
+    last = _last[0]
+    if key != last[0]:
+        last = _last[0] = (bytes(key),) + pads(key)
+    inner = hashlib.sha256(last[1])
     for part in parts:
         inner.update(part)
-    outer = hashlib.sha256((number ^ _OUTER).to_bytes(_BLOCK, "little"))
+    outer = hashlib.sha256(last[2])
     outer.update(inner.digest())
     return outer.digest()
 

@@ -19,6 +19,8 @@
 import hashlib
 import struct
 
+from flagfall.hmac_sha256 import pads
+
 try:
     from micropython import const
 except ImportError:  # CPython
@@ -123,13 +125,9 @@ class SlowHash:
     """
 
     def __init__(self, secret, salt, rounds, slice=16):
-        self._inner = bytearray(96)
-        self._outer = bytearray(96)
-        key = hashlib.sha256(secret).digest() if len(secret) > 64 else secret
-        for i in range(64):
-            byte = key[i] if i < len(key) else 0
-            self._inner[i] = byte ^ 0x36
-            self._outer[i] = byte ^ 0x5C
+        inner, outer = pads(secret)
+        self._inner = bytearray(inner + bytes(32))
+        self._outer = bytearray(outer + bytes(32))
         first = hashlib.sha256(self._inner[:64] + salt + b"\x00\x00\x00\x01").digest()
         self._last = self._finished(first)
         self._sum = int.from_bytes(self._last[:_HASH], "big")

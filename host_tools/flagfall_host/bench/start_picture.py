@@ -5,7 +5,6 @@ their wires (boards/bench/chips); what those chips show is drawn here.
 """
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from flagfall_host.bench.face_picture import draw_cell, font
 from flagfall_host.bench.firmware_build import ROOT
-from flagfall_host.bench.unit_process import MICROPYTHON
+from flagfall_host.bench.unit_process import MICROPYTHON, environment
 from flagfall_host.bench.world import BenchError
 
 _PANELS = ROOT / "boards" / "bench" / "start_panels.py"
@@ -33,7 +32,7 @@ def panels(face: dict[str, Any]) -> list[dict[str, Any]]:
     run = subprocess.run(
         [MICROPYTHON, _PANELS],
         input=json.dumps(face),
-        env={**os.environ, "MICROPYPATH": ":".join([".frozen", *(str(ROOT / p) for p in _PATH)])},
+        env=environment(*(ROOT / place for place in _PATH)),
         capture_output=True,
         text=True,
         timeout=_TIME_LIMIT_S,

@@ -20,9 +20,9 @@ RESTART_CODE = 75  # of firmware/boot/chooser.py
 RESTART_S = 30.0
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """The environment in which MicroPython finds the compiled firmware in `folder`."""
-    return {**os.environ, "MICROPYPATH": f".frozen:{folder}"}
+def environment(*folders: Path) -> dict[str, str]:
+    """The environment in which MicroPython finds its own modules and those in `folders`."""
+    return {**os.environ, "MICROPYPATH": ":".join([".frozen", *map(str, folders)])}
 
 
 class UnitProcess:

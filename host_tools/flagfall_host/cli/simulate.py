@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flagfall_host.cli.simulate_shift import SimulationFailed, play_shift, record_shift
+from flagfall_host.cli.simulate_shift import (
+    SimulationFailed,
+    counting_bar,
+    play_shift,
+    record_shift,
+)
 
 if TYPE_CHECKING:
     from flagfall_host.simulation.many import City, Sums
@@ -136,14 +140,7 @@ class _Progress(contextlib.AbstractContextManager["_Progress"]):
         self._said = time.monotonic()
         console = Console(stderr=True)
         self._says = self._of_taps and not console.is_terminal and not silent
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=silent or self._total == 1 or not console.is_terminal,
-        )
+        self._bar = counting_bar(console, silent or self._total == 1 or not console.is_terminal)
         unit = "taps" if self._of_taps else "seeds"
         self._task = self._bar.add_task(unit, total=self._total, completed=self._done)
         if self._of_taps and not silent:

@@ -21,6 +21,18 @@ class SimulationFailed(FlagfallError):
     exit_code = 4
 
 
+def counting_bar(console: Console, disable: bool) -> Progress:
+    """How many of how many, and how long it will take."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=disable,
+    )
+
+
 def record_shift(
     path: Path, seed: int, hours: float, faults: "Faults", story: bool, json_output: bool
 ) -> None:
@@ -47,14 +59,7 @@ def play_shift(path: Path, story: bool, json_output: bool) -> None:
     from flagfall_host.simulation.replay import replay
 
     shift = RecordedShift.load(path)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=story or json_output,
-    ) as progress:
+    with counting_bar(Console(stderr=True), story or json_output) as progress:
         task = progress.add_task("events", total=len(shift.events))
 
         def tell(line: str) -> None:

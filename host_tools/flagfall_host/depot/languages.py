@@ -35,7 +35,10 @@ def names() -> list[str]:
 
 def translations(name: str) -> dict[str, str]:
     """English text: translation, of a language by name or of a file. Raises LanguageFileError."""
-    path, fields = _read(name)
+    return _translations(*_read(name))
+
+
+def _translations(path: Path, fields: dict[str, Any]) -> dict[str, str]:
     out: dict[str, str] = {}
     for section, most in _SECTIONS.items():
         for english, own in _table(path, fields, section).items():
@@ -49,7 +52,7 @@ def compile_language(name: str, also_printed: str = "") -> bytes:
     """The content of a `language` file. `also_printed`: texts of the office that a printer must
     know the characters of (company, plate, lines on receipts). Raises LanguageFileError."""
     path, fields = _read(name)
-    texts = translations(name)
+    texts = _translations(path, fields)
     printed = also_printed + str(fields.get("also_printed", ""))
     printed += "".join(_table(path, fields, "receipt").values())
     rows = {crc32(english.encode()): own.encode() for english, own in texts.items()}

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 from flagfall_host.bench.firmware_build import ROOT
-from flagfall_host.bench.unit_process import HEAP, MICROPYTHON
+from flagfall_host.bench.unit_process import HEAP, MICROPYTHON, environment
 from flagfall_host.flashing.board_folder import BoardFolder, known_boards, read_board
 from flagfall_host.flashing.errors import InputError
 from flagfall_host.flashing.program_image import BLOCK, compile_program
@@ -62,7 +62,7 @@ def code_bytes(board: BoardFolder) -> tuple[int, int]:
     place = ROOT / "build" / "boards" / board.name
     run = subprocess.run(
         [MICROPYTHON, "-X", "heapsize=8M", "-c", _LOAD],
-        env={"MICROPYPATH": f".frozen:{place}"},
+        env=environment(place),
         capture_output=True,
         text=True,
         timeout=_TIME_LIMIT_S,

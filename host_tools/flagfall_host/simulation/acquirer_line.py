@@ -2,7 +2,13 @@
 
 import asyncio
 
+from flagfall_host.acquirer import issuer
+from flagfall_host.acquirer.book import Book
+from flagfall_host.acquirer.faults import Faults as AcquirerFaults
+from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.simulator import Simulator
+from flagfall_host.acquirer.working_keys import load_master_key
+from flagfall_host.bench.cards.keys import TEST_KEYS
 
 _THERE_AND_BACK_S = 0.05
 
@@ -14,6 +20,13 @@ class AcquirerHost:
         self.down = False
         self._simulator = simulator
         self._length = length_bytes
+
+    @classmethod
+    def of(cls, book: Book, faults: AcquirerFaults) -> "AcquirerHost":
+        """A host with the bench's keys that keeps `book` and does wrong by `faults`."""
+        profile = Profile.load()
+        keys = issuer.load_master_key(TEST_KEYS), load_master_key()
+        return cls(Simulator(profile, book, *keys, faults), profile.length_bytes)
 
     def connect(self, protocol: asyncio.Protocol) -> tuple[asyncio.Transport, asyncio.Protocol]:
         if self.down:

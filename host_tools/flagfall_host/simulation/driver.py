@@ -8,7 +8,7 @@ import asyncio
 import random
 
 from flagfall_host.bench.reader.field import ANSWER, REQUEST
-from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.faults import Faults, strikes
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.wallet import Owned, Wallet
@@ -53,10 +53,7 @@ class Driver:
 
     def _strikes(self, fault: str) -> bool:
         """Whether this fault happens now, by its rate."""
-        if not self._hits(getattr(self.faults, fault)):
-            return False
-        self._story.strike(fault)
-        return True
+        return strikes(self._chance, self.faults, fault, self._story.strike)
 
     def _some_time(self, short: tuple[float, float]) -> float:
         return self._chance.uniform(*(_LONG_S if self._hits(_LONG) else short))

@@ -1,6 +1,8 @@
 """What may go wrong, each with its rate; a file names those that differ from the default."""
 
+import random
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -128,3 +130,13 @@ def read(path: Path) -> Faults:
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise FaultsError(f"{path}: {name} must be a rate from 0 to 1, not {rate!r}")
     return replace(Faults(), **given)
+
+
+def strikes(
+    chance: random.Random, faults: Faults, fault: str, strike: Callable[[str], None]
+) -> bool:
+    """Whether this fault happens now, by its rate; `strike` hears of it."""
+    if chance.random() >= getattr(faults, fault):
+        return False
+    strike(fault)
+    return True

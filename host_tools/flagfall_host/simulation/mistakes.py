@@ -11,12 +11,13 @@ from flagfall_host.depot.fleet import Fleet
 from flagfall_host.depot.link import Link
 from flagfall_host.depot.link_errors import AlreadyProvisioned, LinkError, UnitRefused, WrongKey
 from flagfall_host.depot.provision import Identity, provision
-from flagfall_host.depot.push import NotAccepted, push
+from flagfall_host.depot.push import NotAccepted
 from flagfall_host.ledger.placements import readmit, revoke
 from flagfall_host.simulation.fibers import fiber
 from flagfall_host.simulation.gateways import GatewayProgram
 from flagfall_host.simulation.office import Office
 from flagfall_host.simulation.press import Issue, Press
+from flagfall_host.simulation.pushes import push_issue
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.watch import Violation
@@ -148,13 +149,8 @@ class Mistakes:
         must_fail: bool = True,
     ) -> None:
         def errand(link: Link) -> None:
-            from flagfall_host.depot.permit import push_permit
-
             try:
-                if permitted and issue.action:
-                    content = issue.permitted if blob is None else blob
-                    push_permit(link, self._fleet.private_key, issue.action, content)
-                push(link, issue.kind, blob or issue.blob)
+                push_issue(link, issue, self._fleet.private_key, blob, permitted=permitted)
             except (NotAccepted, UnitRefused) as e:
                 self._story.tell("operator", str(e))
                 self._story.strike("mistake_refused")

@@ -11,7 +11,7 @@ from flagfall_host.ledger.booking import BookingResult
 from flagfall_host.ledger.errors import StorageFailed
 from flagfall_host.ledger.ledger import Ledger, Receipt
 from flagfall_host.ledger.standing import Standing
-from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.faults import Faults, strikes
 from flagfall_host.simulation.story import Story
 
 
@@ -34,10 +34,7 @@ class Fate:
 
     def hits(self, fault: str) -> bool:
         """Whether this fault strikes now, by its rate."""
-        if self._chance.random() >= getattr(self.faults, fault):
-            return False
-        self._story.strike(fault)
-        return True
+        return strikes(self._chance, self.faults, fault, self._story.strike)
 
     def may_die(self, when: str) -> None:
         if self.hits("killed_after_commit"):

@@ -10,7 +10,7 @@ from flagfall_host.depot.permit import push_permit
 from flagfall_host.depot.placing import permits_for
 from flagfall_host.depot.push import NotAccepted, push
 from flagfall_host.ledger.placements import place, with_permits
-from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.faults import Faults, strikes
 from flagfall_host.simulation.office import Office
 from flagfall_host.simulation.press import FIRMWARE, KINDS, Issue, Press
 from flagfall_host.simulation.story import Story
@@ -44,10 +44,7 @@ class Pushes:
         self._story = story
 
     def _hits(self, fault: str) -> bool:
-        if self._chance.random() >= getattr(self.faults, fault):
-            return False
-        self._story.strike(fault)
-        return True
+        return strikes(self._chance, self.faults, fault, self._story.strike)
 
     async def run(self) -> None:
         """Now and then something new."""
@@ -93,8 +90,11 @@ class Pushes:
         return errand
 
 
-def push_issue(link: Link, issue: Issue, key: Any) -> None:
-    """Permit what is under the seal, then push, as `flagfall unit push` does it."""
-    if issue.action:
-        push_permit(link, key, issue.action, issue.permitted)
-    push(link, issue.kind, issue.blob)
+def push_issue(
+    link: Link, issue: Issue, key: Any, blob: bytes | None = None, *, permitted: bool = True
+) -> None:
+    """Permit what is under the seal, then push, as `flagfall unit push` does it. `blob`: what is
+    permitted and pushed in its place."""
+    if permitted and issue.action:
+        push_permit(link, key, issue.action, issue.permitted if blob is None else blob)
+    push(link, issue.kind, issue.blob if blob is None else blob)

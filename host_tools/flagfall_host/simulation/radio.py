@@ -8,7 +8,7 @@ from typing import Any
 
 from flagfall_host.bench.modem import BenchModem, ModemSettings
 from flagfall_host.simulation.air import Connection
-from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.faults import Faults, strikes
 from flagfall_host.simulation.fibers import settle, within
 from flagfall_host.simulation.story import Story
 
@@ -53,9 +53,8 @@ class Radio:
         self.port = ModemPort(self.modem)
 
     def _hits(self, fault: str) -> bool:
-        if self._chance.random() >= getattr(self.faults, fault):
+        if not strikes(self._chance, self.faults, fault, self._story.strike):
             return False
-        self._story.strike(fault)
         self._story.tell(self.unit_id, fault.replace("_", " "))
         return True
 

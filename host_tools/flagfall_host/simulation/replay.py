@@ -18,14 +18,9 @@ import sqlalchemy as sa
 from flagfall.journal.record import Record
 from flagfall.link import messages
 
-from flagfall_host.acquirer import issuer
 from flagfall_host.acquirer.book import Book
 from flagfall_host.acquirer.faults import Faults as AcquirerFaults
-from flagfall_host.acquirer.profile import Profile
-from flagfall_host.acquirer.simulator import Simulator
-from flagfall_host.acquirer.working_keys import load_master_key
 from flagfall_host.bench.cards.card import Card
-from flagfall_host.bench.cards.keys import TEST_KEYS
 from flagfall_host.bench.install import settings
 from flagfall_host.bench.paper import Paper
 from flagfall_host.bench.reader.field import Field
@@ -388,11 +383,8 @@ class _Replay:
 
     def _settled(self) -> Book:
         """The book of an acquirer with whom the office has settled."""
-        profile = Profile.load()
         book = Book(self._folder / "book.sqlite")
-        keys = issuer.load_master_key(TEST_KEYS), load_master_key()
-        simulator = Simulator(profile, book, *keys, AcquirerFaults())
-        host = AcquirerHost(simulator, profile.length_bytes)
+        host = AcquirerHost.of(book, AcquirerFaults())
         calm, chance = Faults().healed(), random.Random(0)  # noqa: S311
         office = Office(
             self._folder, self._fleet, host, chance, calm, Story(), lambda: self._world.utc_s

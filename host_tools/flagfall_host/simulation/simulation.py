@@ -12,21 +12,16 @@ from typing import Any
 
 from flagfall.clock import seconds_from_civil
 
-from flagfall_host.acquirer import issuer
 from flagfall_host.acquirer.book import Book
 from flagfall_host.acquirer.faults import FAULTS as ACQUIRER_MENU
 from flagfall_host.acquirer.faults import Faults as AcquirerFaults
-from flagfall_host.acquirer.profile import Profile
-from flagfall_host.acquirer.simulator import Simulator
-from flagfall_host.acquirer.working_keys import load_master_key
-from flagfall_host.bench.cards.keys import TEST_KEYS
 from flagfall_host.bench.install import settings
 from flagfall_host.depot.link import Link
 from flagfall_host.simulation import bounds, firmware_modules
 from flagfall_host.simulation.acquirer_line import AcquirerHost
 from flagfall_host.simulation.clear_tls import ClearKeys, certificate_push
 from flagfall_host.simulation.driver import Driver
-from flagfall_host.simulation.faults import Faults
+from flagfall_host.simulation.faults import Faults, strikes
 from flagfall_host.simulation.fibers import fiber
 from flagfall_host.simulation.files import Files
 from flagfall_host.simulation.fleet import test_fleet
@@ -248,14 +243,10 @@ class _City:
             self._watch.card(owned)
         if self._tape is not None:
             self._tape.wallet = self._wallet
-        profile = Profile.load()
         book = Book(self._folder / "book.sqlite")
         chance = self._chance("acquirer")
         menu = _Menu(chance, self._faults.acquirer, self.story)
-        simulator = Simulator(
-            profile, book, issuer.load_master_key(TEST_KEYS), load_master_key(), menu
-        )
-        host = AcquirerHost(simulator, profile.length_bytes)
+        host = AcquirerHost.of(book, menu)
         loop.hosts["acquirer"] = host.connect
         self._office = Office(
             self._folder,
@@ -418,11 +409,9 @@ class _City:
                 await asyncio.sleep(chance.uniform(*_CALLED_S))
             driver.calls.clear()
             await fiber(self._office.visit, taxi)
-            if chance.random() < self._office.faults.two_gateways:
-                self.story.strike("two_gateways")
+            if strikes(chance, self._office.faults, "two_gateways", self.story.strike):
                 await fiber(self._office.visit, taxi)
-            if mistakes.random() < self._office.faults.operator:
-                self.story.strike("operator")
+            if strikes(mistakes, self._office.faults, "operator", self.story.strike):
                 await self._mistakes.one(taxi)
 
     async def _settlements(self) -> None:

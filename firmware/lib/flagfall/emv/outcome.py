@@ -1,6 +1,8 @@
 # How a tap ends, why, and what the driver is told (EMV Book A, section 6.4; Book C-7, outcomes).
 # MIT licence, (c) 2026 The Flagfall contributors.
 
+from flagfall.language import english
+
 # Codes 1 to 4 are those of a PAYMENT record (docs/formats.md, section 3).
 APPROVED = 1  # offline approved; with FLAG_RESOLVED: a torn payment that proved to be debited
 DECLINED = 2  # this card does not pay; nothing was debited
@@ -102,7 +104,7 @@ class Outcome:
     @property
     def message(self):
         """What the driver reads, in English."""
-        return self.said[0] % self.said[1:] if len(self.said) > 1 else self.said[0]
+        return english(*self.said)
 
     def record_outcome(self):
         """The outcome byte of the PAYMENT record to write, or 0 if there is none to write.

@@ -33,6 +33,17 @@ def test_rfc4231():
         assert hmac_sha256(key, data[:3], data[3:]) == unhexlify(mac)
 
 
+def test_keys_that_take_turns_and_a_key_that_is_changed_in_place():
+    # The blocks of the last key are kept: never for another one.
+    for _ in range(2):
+        for key, data, mac in _RFC4231:
+            assert hmac_sha256(key, data) == unhexlify(mac)
+    key = bytearray(b"Jefe")
+    hmac_sha256(key, b"")
+    key[:] = b"jefe"
+    assert hmac_sha256(key, b"x") == hmac_sha256(b"jefe", b"x") != hmac_sha256(b"Jefe", b"x")
+
+
 def test_equal():
     assert equal(b"", b"") and equal(b"abc", bytearray(b"abc"))
     assert not equal(b"abc", b"abd") and not equal(b"abc", b"abcd")

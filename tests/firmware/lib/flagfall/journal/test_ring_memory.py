@@ -21,7 +21,7 @@ except AttributeError:
 
 MANY = 14
 RECORD = 480  # beside the record's own bytes: the object, and views that are dropped at once
-APPEND = 1450  # of it the MAC's two hashes are most, and its key padded as one integer
+APPEND = 1150  # of it the two hashes of the MAC are most
 HELD = 1800  # by an iterator that is open: what it knows of a sector full of short records
 LEFT = 1000  # bytes of odds and ends that CPython keeps; less than the records that were read
 
