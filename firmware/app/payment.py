@@ -27,6 +27,7 @@ _TORN_T2_MS = const(60000)  # a torn payment waits so long for its card (payment
 _CLOCK_FLOOR = const(820454400)  # 2026-01-01: no unit of this release is older
 _TORN_BYTES = const(280)  # of contexts; a checkpoint must hold them in one record
 _FIELD_OFF_MS = const(10)  # EMV Contactless Book D: tRESET is 5.1 to 10 ms
+_APART_MS = const(200)  # of two cards one is taken away; until then they would answer at once
 _NO_CARD = b"\0" * 8
 
 
@@ -168,6 +169,7 @@ class Payment:
                 target = await self._reader.activate(_LOOK_MS)
             except SeveralCards:
                 self._screen.say("More than one card. Present one card.")
+                await self._anew(_APART_MS)
                 continue
             if target is None:
                 continue
@@ -184,10 +186,7 @@ class Payment:
                 self.waiting = False
                 await self._let_go()
                 return done
-            # A card must leave the field before it can be selected afresh.
-            await self._reader.field(False)
-            await asyncio.sleep_ms(max(tx.outcome.wait_ms, _FIELD_OFF_MS))
-            await self._reader.field(True)
+            await self._anew(max(tx.outcome.wait_ms, _FIELD_OFF_MS))
             self._screen.reader("ready")
             tx = None
             began = self._board.ticks_ms()
@@ -198,6 +197,12 @@ class Payment:
         self.waiting = False
         self._screen.say("No card taken")
         return False
+
+    async def _anew(self, pause_ms):
+        """A card must leave the field before it can be selected afresh."""
+        await self._reader.field(False)
+        await asyncio.sleep_ms(pause_ms)
+        await self._reader.field(True)
 
     def _transaction(self, amount, utc_offset_s, insist):
         """The kernel's transaction for the card that comes next."""

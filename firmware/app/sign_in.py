@@ -155,6 +155,7 @@ class SignIn:
                 target = await reader.activate(_LOOK_MS)
             except SeveralCards:
                 self._screen.say("More than one card. Hold one.")
+                await asyncio.sleep_ms(_STEP_MS)
                 continue
             if target is None:
                 continue

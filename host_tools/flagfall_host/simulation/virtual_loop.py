@@ -141,13 +141,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if moved and when > self._now:
                 return
             heapq.heappop(timers)
-            if what.cancelled() or (not isinstance(what, _Handle) and what.done()):
+            is_handle = type(what) is _Handle
+            if what.is_cancelled if is_handle else what.done():
                 continue
             if when > self._now:
                 self._now = when
                 self._since = 0
             moved = True
-            if isinstance(what, _Handle):
+            if is_handle:
                 soon.append(what)
             else:
                 what.set_result(None)

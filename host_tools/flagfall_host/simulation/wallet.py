@@ -43,7 +43,7 @@ def city_card(kind: str, number: int) -> Owned:
 
 
 def _quick_chain(kind: str) -> Chain | None:
-    """The kind's keys, with a card key of the same size that signs in a third of the time."""
+    """The kind's keys, with a card key of the same size that signs in a fraction of the time."""
     chain = catalogue.persons(kind)[0].rsa
     return replace(chain, icc="icc-quick") if chain and chain.icc == "icc-1152" else chain
 

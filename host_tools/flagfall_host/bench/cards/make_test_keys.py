@@ -14,10 +14,11 @@ import secrets
 from pathlib import Path
 
 from flagfall_host.bench.cards import sm2
+from flagfall_host.bench.cards.keys import PRIMES
 
 _FILE = Path(__file__).with_name("test_keys.json")
 
-# name, bits, public exponent; four primes instead of two if a simulated city signs with it
+# name, bits, public exponent; eight primes instead of two if a simulated city signs with it
 _RSA = (
     ("ca-1152", 1152, 3),
     ("ca-1408", 1408, 3),
@@ -35,7 +36,7 @@ _RSA = (
     ("icc-1408", 1408, 65537),
     ("icc-1976", 1976, 3),
     ("icc-visitor", 1152, 3),
-    ("icc-quick", 1152, 3, 4),
+    ("icc-quick", 1152, 3, 8),
 )
 _SM2 = ("ca-sm2", "issuer-sm2", "icc-sm2")
 _MASTER = ("test_imk_ac", "test_imk_mac")
@@ -73,7 +74,7 @@ def _rsa(bits: int, e: int, count: int = 2) -> dict[str, object]:
     primes = [_prime(bits // count, e) for _ in range(count)]
     if len(set(primes)) < count or math.prod(primes).bit_length() != bits:
         return _rsa(bits, e, count)
-    return {"bits": bits, "e": e, **{k: f"{v:X}" for k, v in zip("pqrs", primes, strict=False)}}
+    return {"bits": bits, "e": e, **{k: f"{v:X}" for k, v in zip(PRIMES, primes, strict=False)}}
 
 
 def main() -> None:
