@@ -49,6 +49,7 @@ class World:
         self.tones: list[str] = []
         self.lights: list[str] = []  # states of the reader, as they came
         self.lit = "0000"  # its four lights, 1 is lit
+        self.patterns_lit: set[str] = set()  # all that they have shown: some stand for an instant
         self.trace: list[str] = []  # lines of tones, lights and erases, in the unit's order
         self.cut_reached: str | None = None
         self.on_face: Callable[[dict[str, Any]], None] | None = None
@@ -111,6 +112,7 @@ class World:
                 self.lights.append(rest)
             elif kind == "M":
                 self.lit = rest
+                self.patterns_lit.add(rest)
             elif kind == "C":
                 self.cut_reached = rest
             elif kind == "U":

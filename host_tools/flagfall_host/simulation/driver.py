@@ -26,6 +26,7 @@ _TRIES = 6
 _TO_HAND_S = (0.2, 0.8)  # from "Tap card" to the card in the field
 _TO_LEAVE_S = (0.8, 2.0)  # from "paid" to For Hire
 _DARK_S = (0.2, 3.0, 30.0, 120.0)
+_WARNED_S = 1.5  # a unit that has started says by then what is wrong
 _PATIENCE = 3  # trips that a driver still takes for cash before he waits for the office
 
 
@@ -197,6 +198,7 @@ class Driver:
         await asyncio.sleep(chance.choice(_DARK_S))
         await taxi.power_on()
         await taxi.until(lambda: bool(taxi.face) or not taxi.powered, _LOOK_S)
+        await asyncio.sleep(_WARNED_S)
 
     # --- a tap ---------------------------------------------------------------------------------
 

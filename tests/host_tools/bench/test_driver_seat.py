@@ -146,7 +146,8 @@ async def out_of_paper_and_by_pin(seat: Seat, pilot: Pilot[None]) -> None:
     await until(pilot, lambda: seat.rig.lit == "1000", "the first light, by the unit's pins")
     await until(pilot, lambda: "⬤   ◯   ◯   ◯" in screen(seat), "the first light on the screen")
     await pilot.press("t")
-    await until(pilot, lambda: seat.rig.lit == "1111", "all four lights")
+    world = seat.rig.taxi.world if seat.rig.taxi else None
+    await until(pilot, lambda: world and "1111" in world.patterns_lit, "all four lights")
     await until(pilot, lambda: "Printer: no paper" in screen(seat), "the printer's word")
     await pilot.press("n", "l", "r")
     await until(pilot, lambda: "Printer: cover open" in screen(seat), "the word on the cover")
