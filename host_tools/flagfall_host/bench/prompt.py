@@ -24,6 +24,7 @@ _RAW = b"\x01"
 _INTERRUPT = b"\x03"
 _RUN = b"\x04"
 _SOFT_RESET = b"MPY: soft reboot\r\n"
+_ENDS = (_RUN + b">", b">>> ", b"exit\r\n>")  # of an answer, the longest last
 
 
 class Prompt(Closing):
@@ -40,6 +41,7 @@ class Prompt(Closing):
         self._board, self._board_slave = _raw_pty()
         self._over = threading.Event()
         self._running = False  # code runs: between its end (0x04) and the board's answer
+        self._said = b""  # the last bytes of what the board has said
         self._child = self._start()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -76,7 +78,8 @@ class Prompt(Closing):
             os.write(self._board, data)
 
     def _to_client(self, data: bytes) -> None:
-        if data.endswith((_RUN + b">", b">>> ", b"exit\r\n>")):
+        self._said = (self._said + data)[-len(_ENDS[-1]) :]  # an answer may come in pieces
+        if self._said.endswith(_ENDS):
             self._running = False
         os.write(self._client, data)
 
