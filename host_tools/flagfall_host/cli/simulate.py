@@ -23,7 +23,7 @@ from flagfall_host.cli.simulate_shift import (
 
 if TYPE_CHECKING:
     from flagfall_host.simulation.many import City, Sums
-    from flagfall_host.simulation.simulation import Outcome
+    from flagfall_host.simulation.outcome import Outcome
 
 _FRESH_BITS = 48  # of a first seed that nobody has tried
 _SAY_S = 60.0  # where no terminal shows the progress

@@ -1,16 +1,21 @@
 """Connections to the acquirer's host: its simulator, asked across simulated time."""
 
 import asyncio
+import random
 
 from flagfall_host.acquirer import issuer
 from flagfall_host.acquirer.book import Book
+from flagfall_host.acquirer.faults import FAULTS
 from flagfall_host.acquirer.faults import Faults as AcquirerFaults
 from flagfall_host.acquirer.profile import Profile
 from flagfall_host.acquirer.simulator import Simulator
 from flagfall_host.acquirer.working_keys import load_master_key
 from flagfall_host.bench.cards.keys import TEST_KEYS
+from flagfall_host.simulation.story import Story
 
 _THERE_AND_BACK_S = 0.05
+# All that an acquirer may do wrong; a refusal is its right, and no fault.
+_LOSSES = tuple(name for name in FAULTS if name != "decline")
 
 
 class AcquirerHost:
@@ -63,3 +68,20 @@ class _Connection(asyncio.Transport):
         if self._open:
             self._open = False
             self._loop.call_soon(self._protocol.connection_lost, None)
+
+
+class Menu(AcquirerFaults):
+    """What the acquirer does wrong, by lot, in the place of acquirer.faults.Faults."""
+
+    def __init__(self, chance: random.Random, rate: float, story: Story) -> None:
+        super().__init__()
+        self.rate = rate
+        self._lot = chance
+        self._story = story
+
+    def next(self, mti: str) -> str | None:
+        if self._lot.random() >= self.rate:
+            return None
+        fault = self._lot.choice(_LOSSES)
+        self._story.strike(f"acquirer_{fault}")
+        return fault

@@ -18,7 +18,8 @@ from pathlib import Path
 from flagfall_host.errors import FlagfallError
 from flagfall_host.simulation import bugs, firmware_modules
 from flagfall_host.simulation.faults import Faults
-from flagfall_host.simulation.simulation import Outcome, run
+from flagfall_host.simulation.outcome import Outcome
+from flagfall_host.simulation.simulation import run
 
 _AHEAD = 3  # seeds that are given out for each process: none waits for the one whose turn it is
 _SEEDS_A_PROCESS = 100  # then it ends and another takes its place

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flagfall_host.simulation.simulation import Outcome
+from flagfall_host.simulation.outcome import Outcome
 
 _HALVINGS = 6
 _SHORTEST_H = 0.1

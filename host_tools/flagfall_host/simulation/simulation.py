@@ -6,19 +6,16 @@ import gc
 import random
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flagfall.clock import seconds_from_civil
 
 from flagfall_host.acquirer.book import Book
-from flagfall_host.acquirer.faults import FAULTS as ACQUIRER_MENU
-from flagfall_host.acquirer.faults import Faults as AcquirerFaults
 from flagfall_host.bench.install import settings
 from flagfall_host.depot.link import Link
 from flagfall_host.simulation import bounds, firmware_modules
-from flagfall_host.simulation.acquirer_line import AcquirerHost
+from flagfall_host.simulation.acquirer_line import AcquirerHost, Menu
 from flagfall_host.simulation.clear_tls import ClearKeys, certificate_push
 from flagfall_host.simulation.driver import Driver
 from flagfall_host.simulation.faults import Faults, strikes
@@ -26,21 +23,29 @@ from flagfall_host.simulation.fibers import fiber
 from flagfall_host.simulation.files import Files
 from flagfall_host.simulation.fleet import test_fleet
 from flagfall_host.simulation.gateways import PORT, GatewayProgram
+from flagfall_host.simulation.healing import Healing
 from flagfall_host.simulation.installer import install
 from flagfall_host.simulation.mistakes import Mistakes
 from flagfall_host.simulation.mortal import Killed
 from flagfall_host.simulation.office import Office
+from flagfall_host.simulation.outcome import Outcome
 from flagfall_host.simulation.power import PowerGone
 from flagfall_host.simulation.press import Press
 from flagfall_host.simulation.pushes import Pushes
 from flagfall_host.simulation.radio import GATEWAYS, Radio
+from flagfall_host.simulation.reckoning import (
+    ledger_is_well,
+    no_card_numbers,
+    told_by,
+    totals_agree,
+)
 from flagfall_host.simulation.recorded_shift import RecordedShift
 from flagfall_host.simulation.recorder import Tape
 from flagfall_host.simulation.slots import Slots
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi, make_taxi
 from flagfall_host.simulation.virtual_loop import VirtualLoop
-from flagfall_host.simulation.wallet import ISSUER, Wallet
+from flagfall_host.simulation.wallet import Wallet
 from flagfall_host.simulation.watch import Violation, Watch
 from flagfall_host.simulation.watch_files import WatchFiles
 from flagfall_host.simulation.wires import Line, LineFaults
@@ -49,7 +54,6 @@ _START = seconds_from_civil(2026, 3, 2, 0)
 _K = (531, 1_000, 4_000)
 _JOURNAL = 40 * 1_024  # small: it wraps, and now and then it is full
 _TRIPS = 64 * 1_024
-_HEAL_S = 4 * 3_600.0
 _VISIT_S = (40.0, 680.0)
 _CALLED_S = (10.0, 120.0)
 _SETTLE_S = (80.0, 330.0)
@@ -58,32 +62,6 @@ _PROFILES = (["ecash", "oda"], ["oda", "ecash"])  # how a unit prefers to take a
 _GATEWAYS = ("gateway-1", "gateway-2", "gateway-3")
 _STAYS = 0.3  # of the units with a modem: the connection is kept
 _KILL_S = 300.0
-_DRAIN_S = 3 * 3_600.0
-_TRIALS_S = 1_800.0
-_KEY_HEARD_S = 10.0
-# All that an acquirer may do wrong; a refusal is its right, and no fault.
-_LOSSES = tuple(name for name in ACQUIRER_MENU if name != "decline")
-
-
-@dataclass
-class Outcome:
-    """What a run came to."""
-
-    seed: int
-    taps: int = 0
-    trips: int = 0
-    approved: int = 0
-    cuts: int = 0
-    kills: int = 0
-    events: int = 0
-    simulated_s: float = 0.0
-    story_sha256: str = ""
-    faults: dict[str, int] = field(default_factory=dict)  # how often each happened
-    violation: str = ""
-    story: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k != "story" or self.violation}
 
 
 def run(
@@ -245,7 +223,7 @@ class _City:
             self._tape.wallet = self._wallet
         book = Book(self._folder / "book.sqlite")
         chance = self._chance("acquirer")
-        menu = _Menu(chance, self._faults.acquirer, self.story)
+        menu = Menu(chance, self._faults.acquirer, self.story)
         host = AcquirerHost.of(book, menu)
         loop.hosts["acquirer"] = host.connect
         self._office = Office(
@@ -292,21 +270,29 @@ class _City:
             for program in programs:
                 if program.done():
                     program.result()
-        await self._heal(taxis, tasks, programs, menu)
-        for house in houses:
-            house.cancel()
-        await asyncio.gather(*houses, return_exceptions=True)
+        self.story.tell("world", "heals")
+        await _ended(programs)
+        healing = Healing(
+            self._drivers, self._office, self._gateways, self._mistakes, menu, self._must_be_well
+        )
+        await healing.run(tasks, self._faults)
+        await _ended(houses)
         for looker in self._files:
             looker.at_the_end(self._office.ledger())
         self._watch.books_agree(taxis, self._office.ledger(), book, self._wallet)
-        await self._totals_agree(taxis)
+        ledger = self._office.ledger()
+        for taxi in taxis:
+            chances = self._chance("info"), self._chance("nonce")
+            told = await fiber(told_by, taxi, self._fleet.unit_key, *chances)
+            totals_agree(taxi.name, told, ledger)
+        ledger_is_well(ledger, self._watch.resolved_late(ledger))
         for taxi in taxis:
             await taxi.power_off()
         if self._tape is not None:
             self._tape.end(self._office.ledger(), book)
         self._office.close()
         book.close()
-        self._no_card_numbers()
+        no_card_numbers(self._folder, self.story.lines, self._wallet.numbers())
 
     async def _new_taxi(self, name: str) -> Taxi:
         chance = self._chance(name)
@@ -420,149 +406,8 @@ class _City:
             await asyncio.sleep(chance.uniform(*_SETTLE_S))
             await self._office.settle()
 
-    # --- the end -------------------------------------------------------------------------------
 
-    async def _heal(self, taxis, drivers, programs, menu) -> None:  # type: ignore[no-untyped-def]
-        """Nothing goes wrong any more: everything that is open must come to its end."""
-        self.story.tell("world", "heals")
-        calm = self._faults.healed()
-        menu.rate = 0.0
-        self._office.faults = calm
-        for gateway in self._gateways:
-            gateway.fate.faults = calm
-        for program in programs:
-            program.cancel()
-        await asyncio.gather(*programs, return_exceptions=True)
-        for driver in self._drivers:
-            driver.faults = calm
-            driver.stop = True
-            outside = driver.taxi.outside
-            outside.paper_ready = True
-            if outside.radio is not None:
-                outside.radio.heal(calm)
-                self._mistakes.let_in(driver.taxi)
-            if outside.files is not None:
-                outside.files.plan_cut(-1)
-            outside.clock_error_s = 0
-            for flash in (outside.journal_flash, outside.trips_flash):
-                flash.plan_cut(-1, "before")
-        _, late = await asyncio.wait(drivers, timeout=_HEAL_S)
-        if late:
-            raise Violation(f"{len(late)} drivers cannot end their trip")
-        for driver in drivers:
-            driver.result()
-        for human in self._drivers:
-            # A key that was pressed while the unit started anew is heard after that.
-            await asyncio.sleep(_KEY_HEARD_S)
-            await asyncio.wait_for(human.run(), _HEAL_S)
-        self._must_be_well()
-        for taxi in taxis:
-            await self._drains(taxi)
-            await self._pulled(taxi)
-            if await self._programs_settled(taxi):
-                await self._pulled(taxi)
-        for _ in range(3):
-            done = await self._office.settle()
-        if not done:
-            raise Violation("the office cannot settle though nothing is wrong any more")
-        self._must_be_well()
-
-    async def _pulled(self, taxi: Taxi) -> None:
-        for _ in range(5):
-            if await fiber(self._office.visit, taxi):
-                return
-            await asyncio.sleep(60)  # a program on trial is confirmed by then
-        raise Violation(f"{taxi.name} cannot be pulled though nothing is wrong any more")
-
-    async def _programs_settled(self, taxi: Taxi) -> bool:
-        """Wait for the end of a trial that goes on. False: there are no two programs."""
-        if taxi.outside.slots is None:
-            return False
-        until = self._loop.time() + _TRIALS_S
-        while taxi.board is None or not taxi.board.chooser_rests():
-            if self._loop.time() > until:
-                raise Violation(f"{taxi.name}: the trial of a program does not end")
-            await asyncio.sleep(10)
-        return True
-
-    async def _drains(self, taxi: Taxi) -> None:
-        """A unit with a modem gets rid of its records by itself."""
-        if taxi.outside.radio is None:
-            return
-        until = self._loop.time() + _DRAIN_S
-        while not self._drained(taxi):
-            if self._loop.time() > until:
-                uplink = taxi.board and taxi.board.uplink and taxi.board.uplink.report.figures()
-                raise Violation(f"{taxi.name}: the uplink does not drain: {uplink}")
-            await asyncio.sleep(10)
-
-    @staticmethod
-    def _drained(taxi: Taxi) -> bool:
-        booking = taxi.board.booking if taxi.board is not None else None
-        return booking is not None and booking.news <= booking.journal.acked_seq
-
-    async def _totals_agree(self, taxis: list[Taxi]) -> None:
-        ledger = self._office.ledger()
-        for taxi in taxis:
-            info = await fiber(self._info, taxi)
-            summary = ledger.summary(taxi.name)
-            totals = info["totals"]
-            for ours, theirs in (
-                ("card_payments", "card_payments"),
-                ("card_amount", "card_amount"),
-                ("fares", "fares"),
-                ("supplements", "supplements"),
-            ):
-                if totals[ours] != summary[theirs]:
-                    raise Violation(
-                        f"{taxi.name}: its total of {ours} is {totals[ours]}, the ledger's "
-                        f"{summary[theirs]}"
-                    )
-            if info["journal"]["drops"]:
-                raise Violation(f"{taxi.name}: {info['journal']['drops']} records dropped")
-        # What the office must look into, and no defect: a torn payment whose card never came back,
-        # and one whose card came back after the passenger had paid otherwise.
-        findings = [f for f in ledger.check() if f.kind != "torn"]
-        late = self._watch.resolved_late(ledger)
-        findings = [f for f in findings if f.kind != "trip" or not late]
-        if findings:
-            raise Violation(f"the ledger's own check: {findings[0]}")
-
-    def _info(self, taxi: Taxi) -> dict[str, Any]:
-        from flagfall.link import messages
-
-        line = Line(taxi.outside.cable, self._chance("info"), LineFaults())
-        with Link(line, self._fleet.unit_key, nonce=self._chance("nonce").randbytes) as link:
-            link.open()
-            return link.ask(messages.INFO)  # type: ignore[return-value]
-
-    def _no_card_numbers(self) -> None:
-        """No card number in any file or story."""
-        numbers = [n.encode() for n in self._wallet.numbers()]
-        for path in self._folder.rglob("*"):
-            if path.is_file() and "book" not in path.name:
-                self._no_number_in(path.read_bytes(), numbers, path.name)
-        self._no_number_in("\n".join(self.story.lines).encode(), numbers, "the story")
-
-    @staticmethod
-    def _no_number_in(data: bytes, numbers: list[bytes], where: str) -> None:
-        # One look for what all of them begin with, before one for each.
-        if ISSUER.encode() in data and any(number in data for number in numbers):
-            raise Violation(f"a card number stands in {where}")
-
-
-class _Menu(AcquirerFaults):
-    """What the acquirer does wrong, by lot, in the place of acquirer.faults.Faults."""
-
-    def __init__(self, chance: random.Random, rate: float, story: Story) -> None:
-        super().__init__()
-        self.rate = rate
-        self._lot = chance
-        self._story = story
-
-    def next(self, mti: str) -> str | None:
-        if self._lot.random() >= self.rate:
-            return None
-        fault = self._lot.choice(_LOSSES)
-        self._story.strike(f"acquirer_{fault}")
-        return fault
+async def _ended(programs: list["asyncio.Task[None]"]) -> None:
+    for program in programs:
+        program.cancel()
+    await asyncio.gather(*programs, return_exceptions=True)

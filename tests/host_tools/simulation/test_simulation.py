@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from flagfall_host.simulation.faults import Faults, FaultsError, read
-from flagfall_host.simulation.simulation import Outcome, record, run
+from flagfall_host.simulation.outcome import Outcome
+from flagfall_host.simulation.simulation import record, run
 
 FOUND = json.loads((Path(__file__).parents[2] / "seeds" / "found.json").read_text())
 
