@@ -39,6 +39,9 @@ class WatchFiles:
 
     def _tariff_of(self, face: dict[str, Any]) -> None:
         board = self._taxi.board
+        if face.get("position") == "FOR HIRE":
+            # A trip that was seen, but not kept when the power went: its number comes again.
+            self._tariffs.pop(face["trip"] + 1, None)
         if board is None or board.meter is None or face.get("position") != "HIRED":
             return
         version = board.meter.tariff.version
