@@ -1,5 +1,6 @@
 """How many seeds the simulation takes to catch each bug on purpose, and how fast it runs.
 
+The bugs are sought in a small city whose units all have two programs and files that a cut may meet.
 `make bench` gives up on a bug after a few seeds, the soak (FLAGFALL_SOAK=1) after 1,000.
 """
 
@@ -8,13 +9,15 @@ import os
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from flagfall_host.simulation import bugs, firmware_modules
+from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.simulation import run
 
 MOST_SEEDS = 1_000 if os.environ.get("FLAGFALL_SOAK") else 25
-UNITS, HOURS = 2, 0.6
+UNITS, HOURS, FAULTS = 2, 0.6, replace(Faults(), two_programs=1.0)
 SOAK_UNITS, SOAK_HOURS = 3, 4.0
 TAPS, CORES, MINUTES = 1_000_000, 2, 60
 OUT = Path(__file__).parents[2] / "build" / "bench" / "simulation.json"
@@ -24,7 +27,7 @@ def seeds_to_catch(bug: str) -> tuple[int, str]:
     """(the seed that catches it, what it says); 0: none did."""
     for seed in range(1, MOST_SEEDS + 1):
         with bugs.switched_on(bug):
-            outcome = run(seed, units=UNITS, hours=HOURS)
+            outcome = run(seed, units=UNITS, hours=HOURS, faults=FAULTS)
         if outcome.violation:
             return seed, outcome.violation
     return 0, ""

@@ -96,6 +96,10 @@ class Book:
         )
         return batch
 
+    def forget_keys(self) -> None:
+        """Lose all working keys: every terminal must sign in again. Its batch stays open."""
+        self._change("update terminals set keys = ?", (b"",))
+
     def add(self, sale: Sale) -> str:
         """Book a sale: "new"; "same" if it is there already, under this very batch and STAN;
         "other" if its STAN, or its cryptogram, is there with something else."""

@@ -55,9 +55,9 @@ class Faults:
     gateway_killed: float = 0.05  # for each five minutes of each gateway
 
     # Files of the office: of the units; every few minutes for each; for each of them
-    two_programs: float = 0.35  # has two slots, a deny list and files that a cut may meet
+    two_programs: float = 0.5  # has two slots, a deny list and files that a cut may meet
     pushes: float = 0.5  # something new: tariff, settings, keys, texts, campaigns, list, program
-    power_cut_in_files: float = 0.3  # at one of the changes of files that follow
+    power_cut_in_files: float = 0.4  # at one of the changes of files that follow
     bad_program: float = 0.3  # of updates: does not start, hangs, or crashes soon
 
     # The office, for each commit; for each visit
@@ -70,6 +70,8 @@ class Faults:
 
     # The acquirer, for each message
     acquirer: float = 0.15  # something of acquirer/faults.MENU
+    acquirer_restarted: float = 0.01  # its host starts anew, and is away for up to a minute
+    acquirer_forgets: float = 0.5  # of those: the terminals' sign-ins are lost
     acquirer_down: float = 0.1  # for each visit: it cannot be reached at all
 
     def healed(self) -> "Faults":
@@ -111,6 +113,8 @@ _PLAYED = (
     "receipt_kept",
     "two_gateways",
     "acquirer",
+    "acquirer_restarted",
+    "acquirer_forgets",
     "acquirer_down",
 )
 

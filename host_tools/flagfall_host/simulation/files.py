@@ -61,8 +61,7 @@ class Files:
             self._written.remove(written)
 
     def power_goes(self) -> None:
-        """What was not flushed may be lost."""
-        self._left = -1
+        """What was not flushed may be lost. A cut that is planned stays so."""
         for written in self._written:
             written.lose()
         self._written.clear()

@@ -16,10 +16,11 @@ from flagfall_host.simulation.press import FIRMWARE, KINDS, Issue, Press
 from flagfall_host.simulation.story import Story
 from flagfall_host.simulation.taxi import Taxi
 
-_ROUND_S = (60.0, 600.0)
+_ROUND_S = (20.0, 200.0)
 _WEIGHTS = (5, 2, 2, 2, 3, 3, 4)
-_CHANGES = {FIRMWARE: 130}  # of files, while it is taken: the power may go at any of them
-_FEW_CHANGES = 14
+# Changes of files while one is taken, and until it is in force: the power may go at any of them.
+_CHANGES = {FIRMWARE: 110, "tariff": 20, "campaigns": 20}
+_FEW_CHANGES = 7
 
 
 class Pushes:

@@ -384,8 +384,8 @@ class _Replay:
     def _settled(self) -> Book:
         """The book of an acquirer with whom the office has settled."""
         book = Book(self._folder / "book.sqlite")
-        host = AcquirerHost.of(book, AcquirerFaults())
         calm, chance = Faults().healed(), random.Random(0)  # noqa: S311
+        host = AcquirerHost(book, AcquirerFaults(), chance)
         office = Office(
             self._folder, self._fleet, host, chance, calm, Story(), lambda: self._world.utc_s
         )

@@ -224,7 +224,7 @@ class _City:
         book = Book(self._folder / "book.sqlite")
         chance = self._chance("acquirer")
         menu = Menu(chance, self._faults.acquirer, self.story)
-        host = AcquirerHost.of(book, menu)
+        host = AcquirerHost(book, menu, chance)
         loop.hosts["acquirer"] = host.connect
         self._office = Office(
             self._folder,
@@ -236,6 +236,7 @@ class _City:
             self._utc_s,
         )
         self._office.fate.on_receipt = self._watch.receipted.__setitem__
+        host.hits = self._office.fate.hits
         taxis = []
         self._gateways = self._open_gateways()
         if self._faults.two_programs:

@@ -83,8 +83,12 @@ class WatchFiles:
 
     @staticmethod
     def _in_force(unit: Any) -> dict[str, int]:
-        signed = unit._configuration.signed
-        return {k: header.version for k, header in signed.items() if not k.endswith("-next")}
+        """Kind: version; 0 of what came unsigned from the workshop."""
+        files = unit._configuration
+        workshop = {"tariff": files.tariff_blob, "config": files.settings, "capk": files.capks}
+        found = {kind: 0 for kind, content in workshop.items() if content}
+        signed = files.signed.items()
+        return found | {k: header.version for k, header in signed if not k.endswith("-next")}
 
     def at_the_end(self, ledger: Ledger) -> None:
         """Trips are recorded with the tariff that they began with; a good program runs."""
