@@ -20,7 +20,7 @@ from flagfall.signed_file import MAX_HEADER, Header, SignedFileError
 from micropython import const
 
 _HEALTHY_MS = const(10000)  # a program on trial that has run so long is confirmed
-_LOOK_MS = const(2000)  # it reads a file each time
+_LOOK_MS = const(2000)
 _ROOM_LEFT = const(65536)  # bytes of the program's file system that stay free
 _DIGITS = const(6)  # hex digits of the metrology hash in words
 
@@ -42,6 +42,7 @@ class Update:
         self._metrology = None
         self.wanted = None  # called when the unit is to start anew
         self._restart = False
+        self._ready = chooser.state()["ready"] != ""  # a program waits for its trial
 
     @property
     def release(self):
@@ -139,6 +140,7 @@ class Update:
 
     def _clear(self, slot):
         """Take away what the slot holds, its mark first."""
+        self._ready = False
         now = self._chooser.state()
         if now["ready"]:
             now["ready"] = now["audit"] = ""
@@ -214,6 +216,7 @@ class Update:
         self._files.note_version(bundle.KIND, header.version)
         self._chooser.mark(slot, fields)
         self._chooser.put(now)
+        self._ready = True
         text = "release %d (%s) is whole in slot %s" % (header.version, head.version, slot)
         self._booking.event(schema.PROGRAM, text)
         self._settle_audit()
@@ -237,7 +240,7 @@ class Update:
             await self._board.sleep_ms(_HEALTHY_MS)
             self._confirm()
         while True:
-            if not self._restart and chooser.state()["ready"] and self.not_now() == "":
+            if self._ready and not self._restart and self.not_now() == "":
                 self._restart = True
                 self._screen.say("Update: starting anew")
                 self.wanted()

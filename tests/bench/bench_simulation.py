@@ -1,6 +1,7 @@
 """How many seeds the simulation takes to catch each bug on purpose, and how fast it runs.
 
-The bugs are sought in a small city whose units all have two programs and files that a cut may meet.
+The bugs are sought in a small city whose units all have two programs, and files that a power cut
+may meet.
 `make bench` gives up on a bug after a few seeds, the soak (FLAGFALL_SOAK=1) after 1,000.
 """
 

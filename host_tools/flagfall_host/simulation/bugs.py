@@ -24,6 +24,7 @@ from flagfall_host.acquirer.terminal_state import TerminalState
 from flagfall_host.depot.pull import _Pull
 from flagfall_host.errors import FlagfallError
 from flagfall_host.ledger import money
+from flagfall_host.ledger.tables import MONEY
 from flagfall_host.simulation import firmware_modules
 
 Patch = contextlib.AbstractContextManager[Any]
@@ -380,22 +381,12 @@ def _time_out_is_refusal() -> Patch:
 
 @_bug("sent-is-forgotten", "what was on its way when a program died is never asked again")
 def _sent_is_forgotten() -> Patch:
-    def make(open_uploads: Any) -> Any:
-        def without_sent(self: Any) -> Any:
-            with self._ledger.reading() as db:
-                import sqlalchemy as sa
+    def without_sent(self: Any) -> Any:
+        m = MONEY.c
+        wanted = m.state.in_((money.QUEUED, money.UNKNOWN))
+        return self._uploads(m.terminal_id == self._id, wanted)
 
-                from flagfall_host.ledger.tables import MONEY
-
-                sent = {
-                    (r.unit_id, r.epoch, r.seq)
-                    for r in db.execute(sa.select(MONEY).where(MONEY.c.state == money.SENT))
-                }
-            return [u for u in open_uploads(self) if u.key not in sent]
-
-        return without_sent
-
-    return _replaced(TerminalState, "open_uploads", make)
+    return mock.patch.object(TerminalState, "open_uploads", without_sent)
 
 
 @_bug("joins-a-told-batch", "payments join a batch whose totals were told")

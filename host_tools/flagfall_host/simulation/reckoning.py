@@ -3,15 +3,21 @@
 Every function raises Violation.
 """
 
+import contextlib
 import random
+import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from flagfall.link import messages
 
+from flagfall_host.acquirer.book import Book
 from flagfall_host.depot.link import Link
+from flagfall_host.ledger import money
 from flagfall_host.ledger.ledger import Ledger
+from flagfall_host.ledger.tables import MONEY
 from flagfall_host.simulation.taxi import Taxi
 from flagfall_host.simulation.wallet import ISSUER
 from flagfall_host.simulation.watch import Violation
@@ -51,6 +57,31 @@ def ledger_is_well(ledger: Ledger, late: bool) -> None:
     findings = [f for f in ledger.check() if f.kind != "torn" and not (late and f.kind == "trip")]
     if findings:
         raise Violation(f"the ledger's own check: {findings[0]}")
+
+
+def accepted_is_booked(ledger: Path, book: Book) -> None:
+    """The acquirer has what the ledger takes for accepted, also before they settle. `ledger` is
+    read by hands that no fault of the simulation reaches."""
+    with contextlib.closing(sqlite3.connect(ledger)) as db:
+        accepted = set(
+            db.execute(
+                "select terminal_id, batch, stan from money where state = ?", (money.ACCEPTED,)
+            )
+        )
+    if accepted:
+        accepted -= {sale[:3] for sale in book.sales()}
+    if accepted:
+        raise Violation(f"taken for accepted, not in the acquirer's book: {min(accepted)}")
+
+
+def money_has_come(ledger: Ledger) -> None:
+    """No payment's money is still on its way: settled, refused, or for a person to look at."""
+    m = MONEY.c
+    with ledger.reading() as db:
+        ended = (money.SETTLED, money.REFUSED, money.DISPUTED)
+        row = db.execute(sa.select(m.unit_id, m.seq, m.state).where(m.state.not_in(ended))).first()
+    if row:
+        raise Violation(f"{row.unit_id} record {row.seq}: its money is for ever {row.state}")
 
 
 def no_card_numbers(folder: Path, story: Iterable[str], cards: Iterable[str]) -> None:

@@ -63,8 +63,10 @@ def part(there: Books, here: Books) -> str:
     if len(here.records) < len(there.records):
         missing = there.records[len(here.records)]
         return f"record {missing['seq']}, {missing['type']}, is not there: {missing}"
+    later = len(here.records) - len(there.records)
+    summary = {**there.summary, "records": there.summary["records"] + later}
     for name, theirs_all, ours_all in (
-        ("the ledger's summary", there.summary, here.summary),
+        ("the ledger's summary", summary, here.summary),
         ("the cards' purses", there.balances, here.balances),
     ):
         if theirs_all != ours_all:

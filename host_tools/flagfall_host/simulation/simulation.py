@@ -34,7 +34,9 @@ from flagfall_host.simulation.press import Press
 from flagfall_host.simulation.pushes import Pushes
 from flagfall_host.simulation.radio import GATEWAYS, Radio
 from flagfall_host.simulation.reckoning import (
+    accepted_is_booked,
     ledger_is_well,
+    money_has_come,
     no_card_numbers,
     told_by,
     totals_agree,
@@ -257,7 +259,7 @@ class _City:
             taxis.append(await self._new_taxi(f"TAXI-{number}"))
         tasks = [loop.create_task(d.run()) for d in self._drivers]
         programs = [loop.create_task(self._visits(d)) for d in self._drivers]
-        programs.append(loop.create_task(self._settlements()))
+        programs.append(loop.create_task(self._settlements(book)))
         houses = [loop.create_task(g.run()) for g in self._gateways]
         programs += [loop.create_task(self._kills(g)) for g in self._gateways]
         programs += [loop.create_task(p.run()) for p in self._pushes]
@@ -286,6 +288,7 @@ class _City:
             chances = self._chance("info"), self._chance("nonce")
             told = await fiber(told_by, taxi, self._fleet.unit_key, *chances)
             totals_agree(taxi.name, told, ledger)
+        money_has_come(ledger)
         ledger_is_well(ledger, self._watch.resolved_late(ledger))
         for taxi in taxis:
             await taxi.power_off()
@@ -401,11 +404,12 @@ class _City:
             if strikes(mistakes, self._office.faults, "operator", self.story.strike):
                 await self._mistakes.one(taxi)
 
-    async def _settlements(self) -> None:
+    async def _settlements(self, book: Book) -> None:
         chance = self._chance("settlements")
         while True:
             await asyncio.sleep(chance.uniform(*_SETTLE_S))
             await self._office.settle()
+            accepted_is_booked(self._office.path, book)
 
 
 async def _ended(programs: list["asyncio.Task[None]"]) -> None:
