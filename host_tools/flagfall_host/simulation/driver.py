@@ -15,7 +15,7 @@ from flagfall_host.simulation.wallet import Owned, Wallet
 
 # Most of the time little happens between two taps: those seconds cost a simulation as much as
 # any, so most waits and rides are short, and a few are long.
-_SHORT_WAIT_S, _SHORT_RIDE_S, _LONG_S, _LONG = (0.2, 3.0), (0.5, 9.0), (60.0, 400.0), 0.01
+_SHORT_WAIT_S, _SHORT_RIDE_S, _LONG_S, _LONG = (0.2, 2.0), (0.5, 6.0), (60.0, 400.0), 0.008
 _SPEEDS = (0, 1_500, 4_000, 8_000, 14_000, 22_000)  # mm/s
 _LOOK_S = 20.0  # the face changes within that, or the driver looks again
 _TAP_S = 12.0
