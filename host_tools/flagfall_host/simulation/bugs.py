@@ -159,6 +159,14 @@ def _four_torn() -> Patch:
     return mock.patch.object(_app("payment").Payment, "_give_up_oldest", _nothing)
 
 
+@_bug("intent-gone-early", "an earlier payment's record also closes the note of a new debit")
+def _intent_gone_early() -> Patch:
+    def make(close: Any) -> Any:
+        return lambda self, entry, kind, _concluded: close(self, entry, kind, True)
+
+    return _replaced(_app("payment").Payment, "_close_torn", make)
+
+
 @_bug("approve-early", "the kernel approves before the record that debits was read")
 def _approve_early() -> Patch:
     def make(card_lost: Any) -> Any:

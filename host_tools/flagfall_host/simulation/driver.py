@@ -87,12 +87,12 @@ class Driver:
         if not taxi.face.get("driver"):
             await self._press("SIGN", "7001", lambda: bool(taxi.face.get("driver")))
             return
-        if self._hits(0.03):
-            await self._press("SIGN", "", lambda: not taxi.face.get("driver"))
-            return
         taxi.outside.road.drive(self._loop.time(), self._chance.choice(_SPEEDS))
         await asyncio.sleep(self._some_time(_SHORT_WAIT_S))
         if self.stop or not self._may_work():
+            return
+        if self._hits(0.03):
+            await self._press("SIGN", "", lambda: not taxi.face.get("driver"))
             return
         self._misfortunes()
         await self._press("HIRED", "", lambda: taxi.face.get("position") == "HIRED")

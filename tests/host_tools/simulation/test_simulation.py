@@ -45,12 +45,6 @@ def test_a_calm_day_has_taps_and_no_misfortunes() -> None:
     assert outcome.cuts <= 1  # when the day is over
 
 
-def test_other_seeds() -> None:
-    """A few that are always the same; `make soak` tries seeds that nobody has tried."""
-    for seed in range(1_000, 1_004):
-        _well(run(seed, units=2, hours=0.5))
-
-
 def test_fault_files(tmp_path: Path) -> None:
     path = tmp_path / "faults.toml"
     path.write_text("torn_answer = 0.5\n")
