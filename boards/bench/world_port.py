@@ -53,6 +53,7 @@ class WorldPort:
         self._owed = None
         self._ticked = asyncio.Event()  # for the meter: cleared by it
         self._moved = asyncio.Event()  # for sleepers: a pulse
+        self._asleep = []  # when each of them is due
         self.senses = {}  # name: number, as the world last said
         self.keys = []
         self.keys_dropped = 0
@@ -114,6 +115,9 @@ class WorldPort:
     async def tick(self):
         """The meter's pace: say that all is seen, then wait for the clock to move."""
         if self._owed is not None:
+            # Who is due wakes first: the clock moves on as soon as the world has heard.
+            while self._asleep and min(self._asleep) <= self.now_ms:
+                await asyncio.sleep_ms(0)
             self.send("A", str(self._owed))
             self._owed = None
             await self._stream.drain()
@@ -122,8 +126,12 @@ class WorldPort:
 
     async def sleep_ms(self, ms):
         until = self.now_ms + ms
-        while self.now_ms < until:
-            await self._moved.wait()
+        self._asleep.append(until)
+        try:
+            while self.now_ms < until:
+                await self._moved.wait()
+        finally:
+            self._asleep.remove(until)
 
     async def key(self):
         while not self.keys:

@@ -167,6 +167,11 @@ def _intent_gone_early() -> Patch:
     return _replaced(_app("payment").Payment, "_close_torn", make)
 
 
+@_bug("digits-forgotten", "a resolved payment's record has no last digits after a power cut")
+def _digits_forgotten() -> Patch:
+    return mock.patch.object(_app("payment").Payment, "_digits_of", lambda *_: "0000")
+
+
 @_bug("approve-early", "the kernel approves before the record that debits was read")
 def _approve_early() -> Patch:
     def make(card_lost: Any) -> Any:

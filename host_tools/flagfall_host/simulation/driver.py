@@ -15,7 +15,7 @@ from flagfall_host.simulation.wallet import Owned, Wallet
 
 # Most of the time little happens between two taps: those seconds cost a simulation as much as
 # any, so most waits and rides are short, and a few are long.
-_SHORT_WAIT_S, _SHORT_RIDE_S, _LONG_S, _LONG = (0.2, 2.0), (0.5, 6.0), (60.0, 400.0), 0.008
+_SHORT_WAIT_S, _SHORT_RIDE_S, _LONG_S, _LONG = (0.2, 2.0), (0.5, 6.0), (60.0, 240.0), 0.005
 _SPEEDS = (0, 1_500, 4_000, 8_000, 14_000, 22_000)  # mm/s
 _LOOK_S = 20.0  # the face changes within that, or the driver looks again
 _TAP_S = 12.0
@@ -45,7 +45,6 @@ class Driver:
         self._chance = chance
         self._story = story
         self._loop = asyncio.get_running_loop()
-        self._insists: Owned | None = None  # the card of a torn tap
         self._without = 0  # trips since the unit says that it takes no cards
         self.calls = asyncio.Event()  # the unit says that the office is needed
 
@@ -108,6 +107,8 @@ class Driver:
     async def _ride(self) -> None:
         taxi, chance = self.taxi, self._chance
         left = self._some_time(_SHORT_RIDE_S)
+        if left >= _LONG_S[0] and self._strikes("power_cut_in_ride"):
+            self._loop.call_later(chance.uniform(0, left), self._pull_the_plug)
         while left > 0 and taxi.powered:
             taxi.outside.road.drive(self._loop.time(), chance.choice(_SPEEDS))
             stretch = min(left, chance.uniform(5, 40))
@@ -139,7 +140,6 @@ class Driver:
             await self._card()
 
     async def _cash(self) -> None:
-        self._insists = None
         await self._press("CASH", "", lambda: bool(self.taxi.face.get("paid")))
 
     async def _press(self, key: str, text: str, done) -> bool:  # type: ignore[no-untyped-def]
@@ -204,8 +204,7 @@ class Driver:
 
     async def _card(self) -> None:
         taxi, field = self.taxi, self.taxi.outside.field
-        owned = self._insists or self._wallet.take()
-        self._insists = None
+        owned, back = self._wallet.take(), False
         try:
             taxi.press("CARD")
             for _ in range(_TRIES):
@@ -220,9 +219,10 @@ class Driver:
                     await taxi.until(lambda: not taxi.powered, 2)
                     return
                 await asyncio.sleep(self._chance.uniform(*_TO_HAND_S))
-                tone = await self._tap(owned)
+                tone = await self._tap(owned, back)
                 if tone == "again":
-                    if self._strikes("same_card_again"):
+                    back = self._strikes("same_card_again")
+                    if back:
                         continue
                     if self._hits(0.5):
                         self._wallet.give_back(owned)
@@ -252,8 +252,9 @@ class Driver:
     def _wants_cash(self) -> bool:
         return "ake cash" in self.taxi.face.get("message", "")
 
-    async def _tap(self, owned: Owned) -> str:
-        """Hold the card until the unit has said something. Returns the tone, or ""."""
+    async def _tap(self, owned: Owned, back: bool) -> str:
+        """Hold the card, which may be `back` after it was torn, until the unit has said something.
+        Returns the tone, or ""."""
         taxi, chance, faults = self.taxi, self._chance, self.faults
         field = taxi.outside.field
         if not taxi.powered or taxi.face.get("paid"):
@@ -265,7 +266,7 @@ class Driver:
             moment = REQUEST if draw < faults.torn_request else ANSWER
             self._story.strike("torn_request" if moment == REQUEST else "torn_answer")
             field.tear(lambda _apdu, index: index == at, moment)
-        if self._strikes("power_cut_at_tap"):
+        if self._strikes("power_cut_at_return" if back else "power_cut_at_tap"):
             self._plan_cut(5)
         heard = len(taxi.tones)
         second = self._wallet.take() if self._strikes("two_cards") else None

@@ -20,6 +20,7 @@ class Faults:
     # A unit, for each trip
     power_cut_in_flash: float = 0.08  # at a program or erase, in one of four modes
     power_cut: float = 0.04  # between two things that it does
+    power_cut_in_ride: float = 0.5  # of the long rides: somewhere in it
     boot_loop: float = 0.15  # of cuts: the power comes and goes a few times
     clock_lost: float = 0.02  # of cuts: the battery of the clock is dead
     clock_drift: float = 0.02  # the clock is a few seconds off
@@ -34,6 +35,7 @@ class Faults:
     torn_late: float = 0.5  # of both: near the record that debits
     power_cut_at_tap: float = 0.03  # at one of the next programs
     same_card_again: float = 0.5  # after a torn tap; else another card, or cash
+    power_cut_at_return: float = 0.5  # at one of the next programs when it comes back
     two_cards: float = 0.02
     changed_mind: float = 0.03  # the driver presses another key while a card is waited for
     unpaid: float = 0.01
@@ -57,7 +59,7 @@ class Faults:
     # Files of the office: of the units; every few minutes for each; for each of them
     two_programs: float = 0.5  # has two slots, a deny list and files that a cut may meet
     pushes: float = 0.5  # something new: tariff, settings, keys, texts, campaigns, list, program
-    power_cut_in_files: float = 0.4  # at one of the changes of files that follow
+    power_cut_in_files: float = 0.3  # at one of the changes of files that follow
     bad_program: float = 0.3  # of updates: does not start, hangs, or crashes soon
 
     # The office, for each commit; for each visit
@@ -66,7 +68,7 @@ class Faults:
     database_refuses: float = 0.01
     receipt_kept: float = 0.03  # booked, and the program ends before it hands the receipt over
     two_gateways: float = 0.05  # a second program pulls the same unit right after
-    operator: float = 0.15  # for each visit: one of the mistakes of mistakes.py
+    operator: float = 0.4  # for each visit: one of the mistakes of mistakes.py
 
     # The acquirer, for each message
     acquirer: float = 0.15  # something of acquirer/faults.MENU
@@ -89,6 +91,7 @@ class Faults:
 _PLAYED = (
     "power_cut_in_flash",
     "power_cut",
+    "power_cut_in_ride",
     "boot_loop",
     "clock_lost",
     "clock_drift",
@@ -98,6 +101,7 @@ _PLAYED = (
     "torn_answer",
     "torn_late",
     "power_cut_at_tap",
+    "power_cut_at_return",
     "same_card_again",
     "two_cards",
     "changed_mind",

@@ -51,12 +51,18 @@ class Healing:
         for driver in self._drivers:
             # A key that was pressed while the unit started anew is heard after that.
             await asyncio.sleep(_KEY_HEARD_S)
-            await asyncio.wait_for(driver.run(), _HEAL_S)
+            try:
+                await asyncio.wait_for(driver.run(), _HEAL_S)
+            except TimeoutError:
+                name = driver.taxi.name
+                raise Violation(f"{name}: its driver cannot come to For Hire any more") from None
         self._must_be_well()
         for driver in self._drivers:
             await self._emptied(driver.taxi)
         for _ in range(3):
             done = await self._office.settle()
+            if not done:
+                await asyncio.sleep(60)  # the acquirer's host is away for no longer
         if not done:
             raise Violation("the office cannot settle though nothing is wrong any more")
         self._must_be_well()

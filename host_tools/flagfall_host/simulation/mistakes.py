@@ -53,7 +53,7 @@ class Mistakes:
         """Make one. Raises Violation if it had an effect."""
         menu = [self.pull_twice, self.provision_again, self.wrong_fleet, self.settle_twice]
         if self._press is not None and taxi.outside.slots is not None:
-            menu += [self.old_file, self.spoiled_file, self.file_of_another, self.no_permit]
+            menu += 2 * [self.old_file, self.spoiled_file, self.file_of_another, self.no_permit]
         if taxi.outside.radio is not None:
             menu.append(self.shut_out)
         mistake = self._chance.choice(menu)

@@ -24,8 +24,6 @@ class Fate:
 
     def __init__(self, chance: random.Random, faults: Faults, story: Story) -> None:
         self.faults = faults
-        # What a unit may be told from now on: the ledger has everything up to that record.
-        self.on_receipt: Callable[[str, int], None] = lambda unit, seq: None
         # Of the program and of those that follow it: a death closes its connections, and it
         # keeps the statements that it has compiled.
         self.engine: sa.Engine | None = None
@@ -79,8 +77,6 @@ class MortalLedger(Ledger):
     ) -> list[tuple[BookingResult, Standing]]:
         self.fate.may_refuse()
         answers = super().book_many(deliveries)
-        for (unit_id, _, _), (_, standing) in zip(deliveries, answers, strict=True):
-            self.fate.on_receipt(unit_id, standing.last_seq)
         self.fate.may_die("after booking")
         return answers
 
@@ -93,7 +89,4 @@ class MortalLedger(Ledger):
 
     def receipt(self, unit_id: str) -> Receipt | None:
         self.fate.may_keep_receipt()
-        receipt = super().receipt(unit_id)
-        if receipt is not None:
-            self.fate.on_receipt(unit_id, receipt.seq)
-        return receipt
+        return super().receipt(unit_id)

@@ -60,13 +60,21 @@ class Pushes:
         bad = kind == FIRMWARE and self._hits("bad_program")
         whole = by_air or chance.random() < 0.4
         issue = self._press.issue(taxi.name, kind, self._settings, bad=bad, whole=whole)
+        cut = None
         if taxi.outside.files is not None and self._hits("power_cut_in_files"):
-            taxi.outside.files.plan_cut(chance.randrange(_CHANGES.get(kind, _FEW_CHANGES)))
+            cut = chance.randrange(_CHANGES.get(kind, _FEW_CHANGES))
         self._story.strike(f"push_{kind}")
         if by_air:
+            self._plan(cut)
             self._office.in_a_program("placing", lambda: self._place(issue))
         else:
-            self._office.errand(taxi.name, self._pusher(issue))
+            self._office.errand(taxi.name, self._pusher(issue, cut))
+
+    def _plan(self, cut: int | None) -> None:
+        """The power will go at that change of files from now on, unless all has healed."""
+        files = self._taxi.outside.files
+        if cut is not None and files is not None and self._office.faults.power_cut_in_files:
+            files.plan_cut(cut)
 
     def _place(self, issue: Issue) -> None:
         """As `flagfall gateway place` and `flagfall update place` do it."""
@@ -78,8 +86,9 @@ class Pushes:
             content = with_permits(content, given)
         place(ledger, [name], issue.kind, content)
 
-    def _pusher(self, issue: Issue) -> Callable[[Link], None]:
+    def _pusher(self, issue: Issue, cut: int | None) -> Callable[[Link], None]:
         def errand(link: Link) -> None:
+            self._plan(cut)
             try:
                 push_issue(link, issue, self._office.private_key)
             except NotAccepted as e:

@@ -59,9 +59,20 @@ def ledger_is_well(ledger: Ledger, late: bool) -> None:
         raise Violation(f"the ledger's own check: {findings[0]}")
 
 
+def newest_booked(ledger: Path, unit_id: str) -> int:
+    """The seq of a unit's newest record whose booking is done; 0: none is. `ledger` is read by
+    hands that no fault of the simulation reaches."""
+    if not ledger.exists():
+        return 0  # no program of the office has begun yet
+    with contextlib.closing(sqlite3.connect(ledger)) as db:
+        if not db.execute("select 1 from sqlite_master where name = 'records'").fetchone():
+            return 0
+        query = "select max(seq) from records where unit_id = ?"
+        return int(db.execute(query, (unit_id,)).fetchone()[0] or 0)
+
+
 def accepted_is_booked(ledger: Path, book: Book) -> None:
-    """The acquirer has what the ledger takes for accepted, also before they settle. `ledger` is
-    read by hands that no fault of the simulation reaches."""
+    """The acquirer has what the ledger takes for accepted, also before they settle."""
     with contextlib.closing(sqlite3.connect(ledger)) as db:
         accepted = set(
             db.execute(

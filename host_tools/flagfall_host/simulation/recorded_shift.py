@@ -11,7 +11,7 @@ The file is JSON. `events` are lists, a verb first, in the order in which they h
     ["dark"]                 it has gone there                ["off"], ["on", at_ms]   the power
     ["receipt", seq]         the unit took a receipt          ["time", utc_s]  its clock was set
     ["sees", {...}]          what the unit showed by then: changed fields of the face, new tones,
-                             slips of paper
+                             slips of paper, the reader's light when it waits for a card
 
 A tear and a cut are what happened, not what was drawn by lot. Steps end where the unit was quiet:
 no card was being read. So the same events give the same books on any runtime.
@@ -125,5 +125,6 @@ def _words(verb: str, what: list[Any]) -> str:
         words = [f"{name} {value!r}" for name, value in news.get("face", {}).items()]
         words += [f"tone {name}" for name in news.get("tones", [])]
         words += [f"{news['paper']} on paper"] if "paper" in news else []
+        words += [f"the reader {news['light']}"] if "light" in news else []
         return "shows " + ", ".join(words)
     return _TOLD[verb].format(*what).rstrip()

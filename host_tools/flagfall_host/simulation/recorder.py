@@ -28,6 +28,7 @@ _STEPS_MS = (100, 250, 1_000)  # one of them for each recorded unit
 _DAY_S = 86_400
 _QUIET_S = 0.1  # without a word to the card: longer than the firmware pauses between two
 _LOOK_S = 0.02
+_READY = "ready"  # the reader waits for a card, and all that needs none has been done
 _MOMENT_S = 0.001
 _POLL = b"\xd4\x4a"  # InListPassiveTarget
 _CODE = slice(5, 7)  # where a PN532 frame has it
@@ -60,6 +61,7 @@ class Tape:
         self._face: dict[str, Any] = {}
         self._tones = 0
         self._paper = 0
+        self._light = self.light = ""  # of the reader: as noted, and now
 
     def make_taxi(self, name: str, folder: Path, seed: str, **settings: Any) -> Taxi:
         """A recorded taxi, fresh from the factory."""
@@ -141,13 +143,17 @@ class Tape:
             news["tones"] = taxi.tones[self._tones :]
         if paper > self._paper:
             news["paper"] = paper - self._paper
+        if self.light == _READY != self._light:
+            news["light"] = _READY
         if news:
             self.events.append(["sees", news])
         self._face, self._tones, self._paper = shown, len(taxi.tones), paper
+        self._light = self.light
 
     def lost_power(self) -> None:
         """What the unit showed is gone."""
         self._face = {}
+        self._light = self.light = ""
 
     def number(self, card: Card) -> int:
         """The number of a card of the wallet's, which was held."""
@@ -270,6 +276,16 @@ class QuietPort(ReaderPort):
         await super().write(data)
 
 
+class Lights:
+    """The reader's, which are written down."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def show(self, state: str) -> None:
+        self._tape.light = state
+
+
 class SteppedBoard(SimulatedBoard):
     """A board whose clock, wheel and calendar stand still between two steps."""
 
@@ -279,6 +295,7 @@ class SteppedBoard(SimulatedBoard):
         self._moved = asyncio.Event()
         self._booking: Any = None
         super().__init__(outside, loop)
+        self.lights = Lights(outside.tape)
         self._out = outside
         self._reader: QuietPort = QuietPort(self, outside.chip)
         outside.tape.did("on", loop.now_ms)

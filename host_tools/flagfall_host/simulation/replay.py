@@ -195,6 +195,7 @@ class _Replay:
         self._face: dict[str, Any] = {}
         self._tones: list[str] = []
         self._slips = 0
+        self._light = ""  # of the reader, where it is waited for
         self._slips_here = 0
         self._plays: dict[str, Callable[..., None]] = {
             "step": self._step,
@@ -242,7 +243,8 @@ class _Replay:
         self._world.wait_face("the unit to come up", position="FOR HIRE")
 
     def _play(self, verb: str, what: list[Any]) -> None:
-        if self._held and verb != "hold":
+        # A receipt that came during a tap, before that showed anything, came before its record.
+        if self._held and verb not in ("hold", "receipt"):
             self._field.hold(self._held)
             self._held = []
         try:
@@ -343,6 +345,7 @@ class _Replay:
         self._face.update(news.get("face", {}))
         self._tones += news.get("tones", [])
         self._slips += news.get("paper", 0)
+        self._light = news.get("light", "")
         world = self._world
         try:
             world.wait(lambda: not self._differences(), "the face", seconds=self._patience_s)
@@ -366,6 +369,8 @@ class _Replay:
             out.append(f"tones ... {world.tones[-3:]}, not ... {self._tones[-3:]}")
         if self._slips_here != self._slips:
             out.append(f"{self._slips_here} slips of paper, not {self._slips}")
+        if self._light and world.lights[-1:] != [self._light]:
+            out.append(f"the reader is {world.lights[-1:]}, not {self._light}")
         return out
 
     # --- the end -----------------------------------------------------------------------------

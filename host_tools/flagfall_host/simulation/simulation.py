@@ -37,6 +37,7 @@ from flagfall_host.simulation.reckoning import (
     accepted_is_booked,
     ledger_is_well,
     money_has_come,
+    newest_booked,
     no_card_numbers,
     told_by,
     totals_agree,
@@ -237,7 +238,7 @@ class _City:
             self.story,
             self._utc_s,
         )
-        self._office.fate.on_receipt = self._watch.receipted.__setitem__
+        self._watch.newest_booked = lambda unit: newest_booked(self._office.path, unit)
         host.hits = self._office.fate.hits
         taxis = []
         self._gateways = self._open_gateways()
@@ -268,6 +269,7 @@ class _City:
             await asyncio.sleep(min(10.0, end - loop.time()))
             self._must_be_well()
             bounds.must_hold(taxis, self._gateways)
+            self._watch.receipts(taxis)
             for looker in self._files:
                 looker.look()
             for program in programs:
@@ -378,7 +380,6 @@ class _City:
             gateway = GatewayProgram(
                 name, self._office.path, keys, chance, self._faults, self.story, self._utc_s
             )
-            gateway.fate.on_receipt = self._watch.receipted.__setitem__
             out.append(gateway)
         return out
 

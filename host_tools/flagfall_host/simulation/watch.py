@@ -1,6 +1,7 @@
 """What must hold, looked at all the while and counted at the end."""
 
 from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,11 +42,13 @@ class Watched:
 
     attempts: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # payments to be appended
     durable: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # appended: in flash
+    digits: dict[int, str] = field(default_factory=dict)  # seq of a tear: its card's last digits
     unannounced: int = 0  # approved and durable, not yet shown
     fare: int = 0  # on the face, since `since` ms
     since: int = 0
     seen_fare: int = 0  # that of this trip which somebody has seen
     earlier: int = 0  # that shown before the last second
+    fares: dict[int, int] = field(default_factory=dict)  # trip: what was seen of its fare
     faces: deque[tuple[int, int]] = field(default_factory=deque)  # ms, fare: of the last second
     power_ons: int = 0
     trip: int = -1
@@ -72,7 +75,8 @@ class Watch:
         self.units: dict[str, Watched] = {}
         self.debits: list[Debit] = []
         self.approved = 0
-        self.receipted: dict[str, int] = {}  # unit: seq up to which the office has everything
+        self.newest_booked: Callable[[str], int] = lambda unit: 0  # a unit's newest in the ledger
+        self._booked: dict[str, int] = {}  # what it said last
 
     # --- all the while ------------------------------------------------------------------------
 
@@ -89,6 +93,8 @@ class Watch:
                 self.approved += 1
 
         def on_face(face: dict[str, Any]) -> None:
+            if taxi.power_ons != watched.power_ons and taxi.may_lose_ms:
+                watched.fares[watched.trip] = watched.earlier
             if face.get("trip") != watched.trip or face.get("position") == "FOR HIRE":
                 watched.trip = face.get("trip", -1)
                 watched.begin_at(0)
@@ -108,6 +114,8 @@ class Watch:
             if fare != watched.fare or blink:
                 watched.fare, watched.since = fare, now
             watched.shown(now, fare, taxi.may_lose_ms)
+            if face.get("position") != "FOR HIRE":
+                watched.fares[watched.trip] = watched.seen_fare
             # A key is answered before what it does is kept: a trip runs once a later face says so.
             if face.get("position") == "HIRED" and watched.trip not in watched.hired:
                 if watched.seen[0] != watched.trip:
@@ -126,11 +134,28 @@ class Watch:
         def watched_erase(block: int) -> None:
             if not flash.power.off and not taxi.outside.bad_sectors:
                 newest = _newest_seq(bytes(flash.data[block * BLOCK : (block + 1) * BLOCK]))
-                if newest > self.receipted.get(taxi.name, 0):
+                if not self._is_booked(taxi.name, newest):
                     raise Violation(f"{taxi.name}: record {newest} is erased without a receipt")
             erase(block)
 
         flash._erase = watched_erase
+
+    def receipts(self, taxis: Iterable[Taxi]) -> None:
+        """No unit takes for booked what the office does not have."""
+        for taxi in taxis:
+            if not taxi.powered or taxi.board.booking is None:  # type: ignore[union-attr]
+                continue
+            seq = taxi.board.booking.journal.acked_seq  # type: ignore[union-attr]
+            if not self._is_booked(taxi.name, seq):
+                raise Violation(
+                    f"{taxi.name}: has a receipt up to {seq}, booked is {self._booked[taxi.name]}"
+                )
+
+    def _is_booked(self, name: str, seq: int) -> bool:
+        """Whether the office has a unit's records up to `seq`."""
+        if seq > self._booked.get(name, 0):
+            self._booked[name] = self.newest_booked(name)
+        return seq <= self._booked.get(name, 0)
 
     def payment(self, name: str, fields: dict[str, Any], seq: int | None) -> None:
         """A unit appends a payment; `seq` once it is in flash."""
@@ -138,10 +163,23 @@ class Watch:
         key = _payment_key(fields)
         if seq is None:
             watched.attempts[key] += 1
+            self._names_its_card(name, fields)
             return
         watched.durable[key] += 1
+        if fields["outcome"] == schema.TORN:
+            watched.digits[seq] = fields["last_digits"]
         if fields["outcome"] in _PAID:
             watched.unannounced = 1
+
+    def _names_its_card(self, name: str, fields: dict[str, Any]) -> None:
+        """What was torn and is paid has the card's digits, at least until the unit may free the
+        record of the tear."""
+        tear = fields["torn_seq"]
+        if fields["outcome"] not in _PAID or self._is_booked(name, tear):
+            return
+        digits = self.units[name].digits.get(tear)
+        if digits not in (None, fields["last_digits"]):
+            raise Violation(f"{name}: record {tear} was torn by card {digits}, its payment is not")
 
     def card(self, owned: Owned) -> None:
         """Watch a card's purse."""
@@ -187,16 +225,24 @@ class Watch:
             raise Violation(f"{taxi.name}: records {sorted(missing)[:5]} are nowhere")
 
     def _trips_agree(self, taxi: Taxi, ledger: Ledger) -> None:
-        """Every trip that was seen to run is recorded, once."""
+        """Every trip that was seen to run is recorded, once, with no less than was seen."""
         with ledger.reading() as db:
-            query = sa.select(TRIPS.c.trip).where(TRIPS.c.unit_id == taxi.name)
-            recorded = Counter(db.execute(query).scalars())
+            t = TRIPS.c
+            query = sa.select(t.trip, t.fare).where(t.unit_id == taxi.name)
+            fares = [tuple(row) for row in db.execute(query)]
+        recorded = Counter(trip for trip, _ in fares)
         twice = [trip for trip, count in recorded.items() if count > 1]
         if twice:
             raise Violation(f"{taxi.name}: trip {twice[0]} is recorded twice")
         lost = self.units[taxi.name].hired - set(recorded)
         if lost:
             raise Violation(f"{taxi.name}: trip {min(lost)} ran and was never recorded")
+        for trip, fare in fares:
+            seen = self.units[taxi.name].fares.get(trip, 0)
+            if fare < seen:
+                raise Violation(
+                    f"{taxi.name}: trip {trip} is recorded with {fare}, seen was {seen}"
+                )
 
     def resolved_late(self, ledger: Ledger) -> bool:
         """Whether a torn payment was found to be debited at all."""

@@ -1,8 +1,12 @@
 """What the unit makes of its supply, seal, printer and lights, on the bench."""
 
+import itertools
+
 import pytest
 from bench_taxi import ride
 from flagfall_host.bench.cards import catalogue
+
+_POLL = 0x4A  # InListPassiveTarget (PN532 user manual, 7.3.5)
 
 
 @pytest.fixture
@@ -110,3 +114,28 @@ def test_a_declined_card_ends_in_an_alert(taxi):
     taxi.field.remove()
     taxi.world.wait(lambda: taxi.world.lights[-1] == "idle", "the idle reader")
     assert "alert" in taxi.world.lights
+
+
+def test_of_two_cards_one_is_asked_for_and_the_reader_rests_between_looks(taxi):
+    """The field goes off after each look that finds both, so that they do not answer at once."""
+    looks, power = [], taxi.field.power
+
+    def noted(on):
+        if not on:
+            looks.append(taxi.chip.commands[_POLL])
+        power(on)
+
+    ride(taxi)
+    ask_for_a_card(taxi)
+    taxi.field.power = noted
+    taxi.hold(catalogue.make("ecash"))
+    taxi.hold(catalogue.make("expired"))
+    two = "More than one card. Present one card."
+    taxi.world.wait_face("the request for one card", message=two)
+    taxi.world.wait(lambda: len(looks) >= 4, "more looks at the two cards")
+    assert {after - before for before, after in itertools.pairwise(looks[1:4])} == {1}
+    assert "approved" not in taxi.world.tones
+    taxi.field.remove()
+    taxi.hold(catalogue.make("ecash"))
+    taxi.world.wait(lambda: "approved" in taxi.world.tones, "the payment")
+    assert taxi.unit.log() == ""

@@ -1,4 +1,5 @@
-"""The same seed, the same trace on any machine: hash seed, time zone, locale, date, folder."""
+"""The same seed, the same trace on any machine: hash seed, time zone, locale, date, folder,
+processor."""
 
 import os
 import subprocess
@@ -19,10 +20,16 @@ _, shift = record(7, hours=0.05, faults=Faults())
 trace = json.dumps([told, outcome.as_json(), asdict(shift)]).encode()
 print(len(told), outcome.events, outcome.story_sha256, hashlib.sha256(trace).hexdigest())
 """
+# An older processor: libm rounds otherwise without fused operations, OpenSSL takes other ways.
+_OLDER = {
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-FMA,-FMA4",
+    "OPENSSL_ia32cap": "~0x200000200000000",
+}
 # What differs between machines and may leak into a program without its knowing.
 _MACHINES = (
     ({"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C"}, 0),
     ({"PYTHONHASHSEED": "31337", "TZ": "Asia/Shanghai", "LC_ALL": "C.utf8"}, 86_400 * 400),
+    ({"PYTHONHASHSEED": "2", "TZ": "UTC", **_OLDER}, 0),
     ({"PYTHONHASHSEED": "random", "TZ": "America/St_Johns", "PYTHONUTF8": "0"}, -86_400 * 3_000),
 )
 

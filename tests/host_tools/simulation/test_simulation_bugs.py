@@ -1,14 +1,20 @@
 """The simulation must catch bugs: some of those on purpose, and the command that shows them."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flagfall_host.simulation import bugs, firmware_modules
+from flagfall_host.simulation.faults import Faults
 from flagfall_host.simulation.simulation import run
 
 FLAGFALL = Path(sys.executable).with_name("flagfall")
+FOUND = json.loads((Path(__file__).parents[2] / "seeds" / "found.json").read_text())
+CURED = [case for case in FOUND if "bug" in case]  # whose cure can be taken out again
 # Of each layer one or two that show soon; `make bench` tries all of them.
 SOON = [
     "beep-before-flash",
@@ -29,6 +35,18 @@ def test_a_bug_is_caught(name: str) -> None:
         if outcome.violation:
             return
     pytest.fail(f"{name} goes unseen in 6 seeds")
+
+
+@pytest.mark.parametrize("case", CURED, ids=lambda case: case["found"][:40])
+def test_a_seed_that_found_something_would_find_it_again(case: dict[str, Any]) -> None:
+    with bugs.switched_on(case["bug"]):
+        outcome = run(
+            case["seed"],
+            units=case["units"],
+            hours=case["hours"],
+            faults=replace(Faults(), **case["faults"]),
+        )
+    assert outcome.violation
 
 
 def test_every_bug_takes_hold() -> None:
