@@ -11,7 +11,6 @@ from pathlib import Path
 from flagfall_host.bench.cards import sm2
 
 TEST_KEYS = Path(__file__).with_name("test_keys.json")
-PRIMES = "pqrstuvw"  # their names in it
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _file() -> dict[str, dict]:
 def rsa(name: str) -> RsaKey:
     """The RSA test key `name`, such as "issuer-1152"."""
     entry = _file()["rsa"][name]
-    primes = tuple(int(entry[name], 16) for name in PRIMES if name in entry)
+    primes = tuple(int(prime, 16) for prime in entry["primes"])
     return RsaKey(primes, entry["e"])
 
 

@@ -14,11 +14,10 @@ import secrets
 from pathlib import Path
 
 from flagfall_host.bench.cards import sm2
-from flagfall_host.bench.cards.keys import PRIMES
 
 _FILE = Path(__file__).with_name("test_keys.json")
 
-# name, bits, public exponent; eight primes instead of two if a simulated city signs with it
+# name, bits, public exponent; sixteen primes instead of two if a simulated city signs with it
 _RSA = (
     ("ca-1152", 1152, 3),
     ("ca-1408", 1408, 3),
@@ -36,7 +35,9 @@ _RSA = (
     ("icc-1408", 1408, 65537),
     ("icc-1976", 1976, 3),
     ("icc-visitor", 1152, 3),
-    ("icc-quick", 1152, 3, 8),
+    ("icc-quick-1024", 1024, 3, 16),
+    ("icc-quick-1152", 1152, 3, 16),
+    ("icc-quick-1408", 1408, 65537, 16),
 )
 _SM2 = ("ca-sm2", "issuer-sm2", "icc-sm2")
 _MASTER = ("test_imk_ac", "test_imk_mac")
@@ -62,19 +63,19 @@ def _probably_prime(n: int) -> bool:
     return True
 
 
-def _prime(bits: int, e: int) -> int:
-    # The two top bits are set, so that the product of two has exactly twice the bits.
+def _prime(bits: int, e: int, top: int) -> int:
+    # So many top bits are set that the product of all mostly has exactly the sum of their bits.
     while True:
-        p = secrets.randbits(bits) | (3 << (bits - 2)) | 1
+        p = secrets.randbits(bits) | (((1 << top) - 1) << (bits - top)) | 1
         if (p - 1) % e and _probably_prime(p):
             return p
 
 
 def _rsa(bits: int, e: int, count: int = 2) -> dict[str, object]:
-    primes = [_prime(bits // count, e) for _ in range(count)]
+    primes = [_prime(bits // count, e, count.bit_length()) for _ in range(count)]
     if len(set(primes)) < count or math.prod(primes).bit_length() != bits:
         return _rsa(bits, e, count)
-    return {"bits": bits, "e": e, **{k: f"{v:X}" for k, v in zip(PRIMES, primes, strict=False)}}
+    return {"bits": bits, "e": e, "primes": [f"{prime:X}" for prime in primes]}
 
 
 def main() -> None:
