@@ -4,6 +4,7 @@ Only the maker of an acquirer message opens sealed data, and it keeps what it op
 """
 
 import hashlib
+from bisect import bisect_right, insort
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -61,6 +62,7 @@ class SealedData:
         self._private_key = private_key
         self._fleet_key_id = fleet_key_id(private_key)
         self._wrapped: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self._epochs: dict[int, list[int]] = {}  # of each key number, in order
         # The data key used last: payments come in runs of one epoch, and RSA takes milliseconds.
         self._opened: tuple[bytes, bytes] = (b"", b"")
 
@@ -77,6 +79,8 @@ class SealedData:
         except schema.SchemaError as e:
             raise SealedDataError(f"a KEY record of epoch {epoch} is malformed: {e}") from e
         place = (epoch, fields["key_number"])
+        if place not in self._wrapped:
+            insort(self._epochs.setdefault(place[1], []), epoch)
         self._wrapped[place] = (fields["fleet_key_id"], fields["wrapped"])
 
     def open(self, epoch: int, sealed: bytes) -> bytes:
@@ -85,12 +89,13 @@ class SealedData:
             raise SealedDataError(f"sealed data of {len(sealed)} bytes is malformed")
         number = int.from_bytes(sealed[:2], "little")
         # A tap cut off by the power is recorded after the restart, sealed under the key before it.
-        place = max((p for p in self._wrapped if p[0] <= epoch and p[1] == number), default=None)
-        if place is None:
+        epochs = self._epochs.get(number, [])
+        at = bisect_right(epochs, epoch)
+        if not at:
             raise SealedDataError(
                 f"no KEY record of epoch {epoch}, key {number}: pull the unit's whole journal"
             )
-        key_id, wrapped = self._wrapped[place]
+        key_id, wrapped = self._wrapped[epochs[at - 1], number]
         if key_id != self._fleet_key_id:
             raise SealedDataError(
                 f"epoch {epoch} is sealed to fleet key {key_id.hex()}, this is "

@@ -11,6 +11,7 @@ disputed   a person must look: debited but refused by the unit, the same debit s
            card data that cannot be opened, or a later complaint
 """
 
+import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -132,10 +133,11 @@ def move_all(connection: sa.Connection, moves: Iterable[Move], now: int) -> None
         _make(connection, run, now)
 
 
-def _make(connection: sa.Connection, run: list[Move], now: int) -> None:
-    """Moves that set the same columns. A statement for many rows runs row by row, in order."""
-    columns: dict[str, Any] = {name: sa.bindparam(f"to_{name}") for name in run[0].values}
-    done = connection.execute(
+@functools.cache
+def _update(columns: tuple[str, ...]) -> sa.Update:
+    """The statement that moves a payment's money, and sets these columns with it."""
+    changes: dict[str, Any] = {name: sa.bindparam(f"to_{name}") for name in columns}
+    return (
         MONEY.update()
         .where(
             MONEY.c.unit_id == sa.bindparam("of_unit"),
@@ -146,9 +148,16 @@ def _make(connection: sa.Connection, run: list[Move], now: int) -> None:
         .values(
             state=sa.bindparam("to_state"),
             why=sa.bindparam("to_why"),
-            changed_at=now,
-            **columns,
-        ),
+            changed_at=sa.bindparam("at"),
+            **changes,
+        )
+    )
+
+
+def _make(connection: sa.Connection, run: list[Move], now: int) -> None:
+    """Moves that set the same columns. A statement for many rows runs row by row, in order."""
+    done = connection.execute(
+        _update(tuple(run[0].values)),
         [
             {
                 "of_unit": m.key[0],
@@ -157,6 +166,7 @@ def _make(connection: sa.Connection, run: list[Move], now: int) -> None:
                 "of_state": m.was,
                 "to_state": m.state,
                 "to_why": m.why,
+                "at": now,
                 **{f"to_{name}": value for name, value in m.values.items()},
             }
             for m in run
